@@ -1,0 +1,99 @@
+//! Errors as people read them: what, where, why, and what to do; and the exit codes.
+
+use crate::source::Place;
+
+/// Exit code: done, or nothing to do.
+pub const EXIT_DONE: u8 = 0;
+/// Exit code: wrong usage or input.
+pub const EXIT_INPUT: u8 = 1;
+/// Exit code of `plan --detailed-exitcode`: changes are pending.
+pub const EXIT_PENDING: u8 = 2;
+/// Exit code: a task failed.
+pub const EXIT_FAILED: u8 = 3;
+/// Exit code: a host could not be reached.
+pub const EXIT_UNREACHABLE: u8 = 4;
+/// Exit code: the saved plan no longer fits.
+pub const EXIT_STALE: u8 = 5;
+/// Exit code: interrupted.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// What an error is about; tells callers how to go on and the program how to exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Files, options and what stands in them.
+    Input,
+    /// A variable that is not defined.
+    Undefined,
+    /// A template or expression.
+    Template,
+    /// A host that cannot be reached or refuses us.
+    Unreachable,
+    /// A task that failed on a host.
+    Failed,
+    /// This program's own machine: a full disk, a missing program.
+    System,
+}
+
+/// One error or warning.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{summary}")]
+pub struct Diagnostic {
+    /// What it is about.
+    pub kind: Kind,
+    /// What is wrong, in one short sentence without a full stop.
+    pub summary: String,
+    /// Where.
+    pub place: Option<Place>,
+    /// What to say under the marked text; the summary's details.
+    pub label: Option<String>,
+    /// Further facts: the system's words, the chain of includes.
+    pub notes: Vec<String>,
+    /// What to do.
+    pub hints: Vec<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place yet.
+    pub fn new(kind: Kind, summary: impl Into<String>) -> Diagnostic {
+        Diagnostic { kind, summary: summary.into(), place: None, label: None, notes: Vec::new(), hints: Vec::new() }
+    }
+    /// An error in a file or option.
+    pub fn input(summary: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(Kind::Input, summary)
+    }
+    /// Says where, unless a more exact place is known already.
+    #[must_use]
+    pub fn at(mut self, place: &Place) -> Diagnostic {
+        self.place.get_or_insert_with(|| place.clone());
+        self
+    }
+    /// Says what the marked text is.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
+        self.label = Some(label.into());
+        self
+    }
+    /// Adds a fact.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
+        self.notes.push(note.into());
+        self
+    }
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
+        self.hints.push(hint.into());
+        self
+    }
+    /// Adds "did you mean" if a known name is near to the wrong one.
+    #[must_use]
+    pub fn nearest<'a>(self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Diagnostic {
+        match modules::args::nearest(wrong, known) {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+}
+
+/// The result of reading what the user wrote.
+pub type Result<T, E = Box<Diagnostic>> = std::result::Result<T, E>;

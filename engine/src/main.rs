@@ -1,0 +1,3 @@
+//! The program `engine`.
+
+fn main() {}

@@ -1,0 +1,112 @@
+//! The only way to the system: reads answer from the host or from what this run wrote; writes are recorded as changes.
+//!
+//! A `Host` is *live* (writes happen) or an *overlay* (writes are remembered in memory). Modules cannot tell which:
+//! `is_live` is for the kinds in this folder only.
+
+pub mod command;
+pub mod files;
+pub mod overlay;
+
+use crate::change::Change;
+use crate::module::Halt;
+pub use command::{Command, Output};
+pub use files::Files;
+use overlay::Overlay;
+
+/// Where file content comes from that travels by hash.
+pub trait Blobs: Send {
+    /// The content with this SHA-256 (hex), fetched from `engine` if this host lacks it.
+    fn fetch(&mut self, hash: &str) -> Result<Vec<u8>, Halt>;
+}
+
+/// One host as one user sees it, for one module run after another.
+pub struct Host {
+    live: bool,
+    overlay: Overlay,
+    changes: Vec<Change>,
+    environment: Vec<(String, String)>,
+    blobs: Box<dyn Blobs>,
+}
+
+impl Host {
+    /// A host whose content comes from `blobs`; starts as an overlay.
+    pub fn new(blobs: Box<dyn Blobs>) -> Host {
+        Host { live: false, overlay: Overlay::default(), changes: Vec::new(), environment: Vec::new(), blobs }
+    }
+
+    /// Prepares the next module run: whether writes happen, and the task's environment.
+    pub fn begin(&mut self, live: bool, environment: Vec<(String, String)>) {
+        self.live = live;
+        self.environment = environment;
+        self.changes.clear();
+    }
+
+    /// Ends a module run: the changes recorded since `begin`.
+    pub fn finish(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Whether the task has recorded a change so far.
+    pub fn changed(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// Files, directories and links.
+    pub fn files(&mut self) -> Files<'_> {
+        Files::of(self)
+    }
+
+    /// The content with this SHA-256, from the controller if need be.
+    pub fn content(&mut self, hash: &str) -> Result<Vec<u8>, Halt> {
+        self.blobs.fetch(hash)
+    }
+
+    /// Runs a program that changes nothing; in plans too.
+    ///
+    /// # Errors
+    /// When it cannot be started. A non-zero exit is not an error: see [`Output::require`].
+    pub fn query(&mut self, command: &Command) -> Result<Output, Halt> {
+        command::run(command, &self.environment)
+    }
+
+    /// Runs a program that may change anything, and records a change of kind `command`, named by its line.
+    /// Under the overlay it does not run and the answer is `None`: known after apply. From then on, what is missing
+    /// on this host is *unknown*, not absent, because the program may make it.
+    pub fn execute(&mut self, command: &Command) -> Result<Option<Output>, Halt> {
+        self.record(Change::new(crate::change::Action::Run, "command", command.line()));
+        self.perform(command)
+    }
+
+    /// Runs a program as part of a kind's own recorded change; `None` under the overlay. Nothing becomes unknown:
+    /// the kind remembers in the overlay what the program would have done.
+    pub(crate) fn perform(&mut self, command: &Command) -> Result<Option<Output>, Halt> {
+        if self.live { command::run(command, &self.environment).map(Some) } else { Ok(None) }
+    }
+
+    /// Records a change.
+    pub(crate) fn record(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Whether writes happen. For kinds only.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// What this plan has written in memory. For kinds only.
+    pub(crate) fn overlay(&mut self) -> &mut Overlay {
+        &mut self.overlay
+    }
+
+    /// The overlay as bytes, for another user's agent on the same host.
+    pub fn take_overlay(&mut self) -> Vec<u8> {
+        rmp_serde::to_vec_named(&self.overlay).unwrap_or_default()
+    }
+
+    /// Goes on from another agent's overlay.
+    pub fn put_overlay(&mut self, bytes: &[u8]) -> Result<(), Halt> {
+        self.overlay =
+            rmp_serde::from_slice(bytes).map_err(|e| Halt::failed(format!("cannot read the plan's memory of this host: {e}")))?;
+        Ok(())
+    }
+}

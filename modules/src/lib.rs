@@ -1,0 +1,9 @@
+//! What travels to the host: modules, host access, agent and wire format.
+
+pub mod args;
+pub mod change;
+pub mod host;
+pub mod module;
+pub mod registry;
+pub mod value;
+pub mod wire;

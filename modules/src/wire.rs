@@ -1,0 +1,150 @@
+//! The wire between `engine` and its agent: framed MessagePack over stdin and stdout.
+//!
+//! A frame is a length (u32, little endian, at most [`FRAME_LIMIT`]) and that many bytes of MessagePack
+//! with named fields, so that either side may be newer. Content travels by its SHA-256 and only when asked for.
+
+use crate::change::Change;
+use crate::module::Failure;
+use crate::value::Map;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+
+/// The largest frame either side accepts; larger content travels in several `Blob` frames.
+pub const FRAME_LIMIT: usize = 16 << 20;
+/// The size of the pieces that content travels in.
+pub const PIECE: usize = 1 << 20;
+
+/// What `engine` tells an agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// Run a module.
+    Run(Request),
+    /// A piece of content that the agent asked for; the last piece has `last`.
+    Blob {
+        /// SHA-256 in hex.
+        hash: String,
+        /// The bytes.
+        data: Vec<u8>,
+        /// Whether nothing follows.
+        last: bool,
+    },
+    /// The content that the agent asked for cannot be had.
+    NoBlob {
+        /// SHA-256 in hex.
+        hash: String,
+        /// Why.
+        why: String,
+    },
+    /// Hand over what this plan has written in memory, for another user's agent on the same host.
+    TakeOverlay,
+    /// Go on from what another user's agent has written in memory.
+    PutOverlay(Vec<u8>),
+    /// End: nothing follows.
+    Stop,
+}
+
+/// What an agent tells `engine`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// First message: the agent is up.
+    Hello {
+        /// Version of the program.
+        version: String,
+        /// Who it runs as.
+        user: String,
+    },
+    /// A module is done.
+    Done(Response),
+    /// The module needs content.
+    NeedBlob {
+        /// SHA-256 in hex.
+        hash: String,
+    },
+    /// Answer to `TakeOverlay`.
+    Overlay(Vec<u8>),
+}
+
+/// One module run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Request {
+    /// Chosen by `engine`; the response carries it.
+    pub id: u64,
+    /// Short name of the module.
+    pub module: String,
+    /// Its arguments, rendered, without secret marks.
+    pub args: Map,
+    /// Whether to change the host; otherwise changes stay in the overlay's memory.
+    pub live: bool,
+    /// Environment variables of the task.
+    pub environment: Vec<(String, String)>,
+    /// Seconds after which the module is given up; 0 for no limit.
+    pub timeout: u64,
+}
+
+/// The answer to a [`Request`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Response {
+    /// The request's.
+    pub id: u64,
+    /// How it ended.
+    pub status: Status,
+    /// Return values by Ansible's names.
+    pub returns: Map,
+    /// What changed, or would change.
+    pub changes: Vec<Change>,
+    /// Things the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// How a module ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Status {
+    /// Done.
+    Done,
+    /// Done; by its own conditions there was nothing to do.
+    Skipped,
+    /// Failed.
+    Failed(Failure),
+    /// Cannot be told before apply; the text says what it depends on.
+    Unknown(String),
+}
+
+/// Writes one frame and flushes.
+pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> io::Result<()> {
+    let bytes = encode(message)?;
+    to.write_all(&bytes)?;
+    to.flush()
+}
+
+/// One frame's bytes, length first.
+pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 4];
+    rmp_serde::encode::write_named(&mut bytes, message).map_err(io::Error::other)?;
+    let length = bytes.len() - 4;
+    if length > FRAME_LIMIT {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a message of {length} bytes exceeds the limit of {FRAME_LIMIT}")));
+    }
+    bytes[..4].copy_from_slice(&(length as u32).to_le_bytes());
+    Ok(bytes)
+}
+
+/// Reads one frame; `None` at the end of the stream.
+pub fn read_frame<T: for<'de> Deserialize<'de>>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match from.read_exact(&mut length) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    if length > FRAME_LIMIT {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a message of {length} bytes exceeds the limit of {FRAME_LIMIT}")));
+    }
+    let mut bytes = vec![0; length];
+    from.read_exact(&mut bytes)?;
+    decode(&bytes).map(Some)
+}
+
+/// Reads a message from a frame's content.
+pub fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> io::Result<T> {
+    rmp_serde::from_slice(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
