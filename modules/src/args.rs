@@ -1,6 +1,7 @@
 //! Typed arguments of modules: declared once, from which parsing, messages, reference pages and schemas come.
 
 use crate::value::{Map, Value};
+use std::path::PathBuf;
 
 /// One argument as declared: what the reference page and the schema show of it.
 #[derive(Debug, Clone)]
@@ -79,6 +80,48 @@ impl FromValue for String {
             v => Err(expected("string", v)),
         }
     }
+}
+
+/// A path: `~` is the user's home, `$NAME` a variable of the environment, as in Ansible's arguments of type path.
+impl FromValue for PathBuf {
+    fn kind() -> String {
+        "path".into()
+    }
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let text = String::from_value(value).map_err(|_| expected("path", value.reveal()))?;
+        if text.is_empty() {
+            return Err("must be a path, not empty".into());
+        }
+        Ok(PathBuf::from(expand_path(&text, |name| std::env::var(name).ok())))
+    }
+}
+
+fn expand_path(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let text = match rest.zip(variable("HOME")) {
+        Some((rest, home)) => format!("{}{rest}", home.trim_end_matches('/')),
+        None => text.to_string(),
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let (name, length) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some((name, _)) => (name, name.len() + 2),
+            None => {
+                let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+                (&after[..end], end)
+            }
+        };
+        // As in Python, a variable that is not set stays as written.
+        match variable(name).filter(|_| !name.is_empty()) {
+            Some(found) => out.push_str(&found),
+            None => out.push_str(&rest[at..at + 1 + length]),
+        }
+        rest = &after[length..];
+    }
+    out + rest
 }
 
 impl FromValue for bool {
@@ -292,7 +335,8 @@ pub fn read<T: FromValue>(module: &str, given: &Map, argument: &Argument, defaul
 ///     }
 /// }
 /// ```
-/// `T` is required, `Option<T>` may be missing, `T = default` has a default.
+/// `T` is required, `Option<T>` may be missing, `T = default` has a default. `pub struct Args { … } with file attributes`
+/// adds `mode`, `owner`, `group` and their kin, and the method `desired` that carries them.
 #[macro_export]
 macro_rules! arguments {
     (@default) => { None };
@@ -301,6 +345,44 @@ macro_rules! arguments {
     (@text $default:expr) => { Some::<&'static str>(stringify!($default)) };
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $rename:literal) => { $rename };
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($body:tt)* } with file attributes) => {
+        $crate::arguments! {
+            $(#[$meta])*
+            $vis struct $name {
+                $($body)*
+                /// Permissions: octal as text (`"0644"`) or symbolic (`u+rwx,g-w`).
+                mode: Option<$crate::host::files::Mode>,
+                /// Name or number of the user who owns it.
+                owner: Option<String>,
+                /// Name or number of the group that owns it.
+                group: Option<String>,
+                /// User part of the SELinux context; without effect where SELinux is not.
+                seuser: Option<String>,
+                /// Role part of the SELinux context; without effect where SELinux is not.
+                serole: Option<String>,
+                /// Type part of the SELinux context; without effect where SELinux is not.
+                setype: Option<String>,
+                /// Level part of the SELinux context; without effect where SELinux is not.
+                selevel: Option<String>,
+                /// Attributes as `lsattr` shows them; accepted, not set.
+                attributes ["attr"]: Option<String>,
+                /// Accepted; every write is atomic.
+                unsafe_writes: bool = false,
+            }
+        }
+        impl $name {
+            /// The owner, group and mode that the task declares.
+            $vis fn desired(&self) -> $crate::host::files::Desired {
+                $crate::host::files::Desired {
+                    owner: self.owner.clone(),
+                    group: self.group.clone(),
+                    mode: self.mode.clone(),
+                    follow: true,
+                    ..Default::default()
+                }
+            }
+        }
+    };
     (
         $(#[$meta:meta])*
         $vis:vis struct $name:ident {
@@ -309,8 +391,8 @@ macro_rules! arguments {
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone)]
-        #[expect(missing_docs, reason = "the documentation of each argument is data, see `declared`")]
-        $vis struct $name { $( pub $field: $ty ),* }
+        #[doc = "The arguments of a task."]
+        $vis struct $name { $( $(#[doc = $doc])* pub $field: $ty ),* }
 
         impl $crate::args::Arguments for $name {
             fn declared() -> Vec<$crate::args::Argument> {
@@ -350,11 +432,10 @@ macro_rules! choices {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $first:literal $(| $other:literal)* ),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "the words say it")]
-        $vis enum $name { $( $(#[$vmeta])* $variant ),* }
+        #[doc = "The words that the argument allows."]
+        $vis enum $name { $( $(#[$vmeta])* #[doc = concat!("`", $first, "`")] $variant ),* }
         impl $name {
             /// The word in a task.
-            #[expect(dead_code, reason = "not every module shows its choice")]
             $vis fn word(self) -> &'static str {
                 match self { $( Self::$variant => $first ),* }
             }
@@ -405,6 +486,20 @@ mod tests {
                 .expect("valid");
         assert_eq!((args.path.as_str(), args.count, args.force, args.state.word()), ("/a", Some(3), true, "present"));
         assert_eq!(args.names, ["a", "b"]);
+    }
+
+    #[test]
+    fn expands_paths() {
+        let variable = |name: &str| match name {
+            "HOME" => Some("/home/me".to_string()),
+            "X" => Some("x".to_string()),
+            _ => None,
+        };
+        for (text, expected) in
+            [("~", "/home/me"), ("~/a", "/home/me/a"), ("~you/a", "~you/a"), ("/a~", "/a~"), ("/$X/${X}y/$NO/${NO}/$", "/x/xy/$NO/${NO}/$")]
+        {
+            assert_eq!(expand_path(text, variable), expected);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A `Host` is *live* (writes happen) or an *overlay* (writes are remembered in memory). Modules cannot tell which:
 //! `is_live` is for the kinds in this folder only.
 
+pub mod attributes;
 pub mod command;
 pub mod files;
 pub mod overlay;

@@ -1,0 +1,58 @@
+//! What results say of a path: owner, group, mode, size and state, by Ansible's names.
+
+use super::Host;
+use super::files::{FileKind, Stat};
+use crate::module::{Halt, Outcome};
+use crate::value::Value;
+use std::path::Path;
+
+/// The permission bits as Ansible returns them: `0644`, `01777`.
+pub fn mode_text(mode: u32) -> String {
+    format!("0{:03o}", mode & 0o7777)
+}
+
+impl Host {
+    /// The name of the user with this id, if `/etc/passwd` has one.
+    pub fn user_name(&mut self, uid: u32) -> Result<Option<String>, Halt> {
+        self.name_in("/etc/passwd", uid)
+    }
+
+    /// The name of the group with this id, if `/etc/group` has one.
+    pub fn group_name(&mut self, gid: u32) -> Result<Option<String>, Halt> {
+        self.name_in("/etc/group", gid)
+    }
+
+    fn name_in(&mut self, database: &str, id: u32) -> Result<Option<String>, Halt> {
+        let bytes = self.files().read(Path::new(database))?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let id = id.to_string();
+        let line = text.lines().find(|line| line.split(':').nth(2) == Some(id.as_str()));
+        Ok(line.and_then(|line| line.split(':').next()).map(str::to_string))
+    }
+
+    /// Adds `uid`, `gid`, `owner`, `group`, `mode`, `size` and `state` of what is at `path`, if something is.
+    pub fn describe(&mut self, path: &Path, outcome: Outcome) -> Result<Outcome, Halt> {
+        let Some(stat) = self.files().stat(path)? else {
+            return Ok(outcome);
+        };
+        let owner = self.user_name(stat.uid)?.unwrap_or_else(|| stat.uid.to_string());
+        let group = self.group_name(stat.gid)?.unwrap_or_else(|| stat.gid.to_string());
+        Ok(outcome
+            .with("uid", stat.uid)
+            .with("gid", stat.gid)
+            .with("owner", owner)
+            .with("group", group)
+            .with("mode", mode_text(stat.mode))
+            .with("state", state_word(&stat))
+            .with("size", Value::from(stat.size)))
+    }
+}
+
+fn state_word(stat: &Stat) -> &'static str {
+    match stat.kind {
+        FileKind::Link => "link",
+        FileKind::Directory => "directory",
+        _ if stat.links > 1 => "hard",
+        _ => "file",
+    }
+}
