@@ -1,8 +1,9 @@
 //! Texts that the user wrote, and places in them.
 
-use std::fmt;
+use crate::error::{Diagnostic, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, fs, io};
 
 /// A text with the name it is shown under. Cloning is cheap.
 #[derive(Clone)]
@@ -16,7 +17,21 @@ struct Text {
 impl Source {
     /// A text and the path or name it is shown under, e.g. `site.yaml` or `--extra-vars`.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Source {
-        Source(Arc::new(Text { path: path.into(), text: text.into() }))
+        let text = text.into();
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        Source(Arc::new(Text { path: path.into(), text }))
+    }
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// A file that is missing, a folder, not readable, or not UTF-8; the message names it.
+    pub fn read(path: impl AsRef<Path>) -> Result<Source> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|e| unreadable(path, &e))?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Source::new(path, text)),
+            Err(error) => Err(Box::new(not_utf8(path, &error))),
+        }
     }
     /// Path or name.
     pub fn path(&self) -> &Path {
@@ -65,5 +80,64 @@ impl fmt::Display for Place {
             0 => write!(f, "{}", self.source.path().display()),
             _ => write!(f, "{}:{}:{}", self.source.path().display(), self.line, self.column),
         }
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Box<Diagnostic> {
+    let shown = path.display();
+    let diagnostic = match error.kind() {
+        io::ErrorKind::NotFound => missing(path),
+        io::ErrorKind::IsADirectory => Diagnostic::input(format!("`{shown}` is a folder, not a file")),
+        io::ErrorKind::PermissionDenied => Diagnostic::input(format!("no permission to read `{shown}`"))
+            .hint("check its owner and mode, and those of the folders above it"),
+        _ => Diagnostic::input(format!("cannot read `{shown}`")).note(error.to_string()),
+    };
+    Box::new(diagnostic)
+}
+
+fn missing(path: &Path) -> Diagnostic {
+    let diagnostic = Diagnostic::input(format!("`{}` does not exist", path.display()));
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = fs::read_dir(folder) else {
+        return diagnostic.note(format!("its folder `{}` does not exist or cannot be read", folder.display()));
+    };
+    let names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    let wrong = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    diagnostic.nearest(&wrong, names.iter().map(String::as_str))
+}
+
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Diagnostic {
+    let bytes = error.as_bytes();
+    let offset = error.utf8_error().valid_up_to();
+    let line = 1 + bytes[..offset].iter().filter(|b| **b == b'\n').count();
+    let diagnostic = Diagnostic::input(format!("`{}` is not UTF-8 text", path.display()))
+        .note(format!("byte 0x{:02x} in line {line}", bytes.get(offset).copied().unwrap_or_default()));
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => diagnostic.hint("it looks like UTF-16; save it as UTF-8"),
+        _ if bytes.contains(&0) => diagnostic.hint("it looks like a binary file"),
+        _ => diagnostic.hint(format!("save it as UTF-8, e.g. `iconv -f latin1 -t utf-8 {}`", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_says_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("site.yaml"), "\u{feff}a: 1\nä: 2").unwrap();
+        fs::write(at("latin"), b"ok\nb\xe4r").unwrap();
+        fs::write(at("wide"), b"\xff\xfea\0").unwrap();
+        let source = Source::read(at("site.yaml")).unwrap();
+        assert_eq!((source.line(1), source.line(2), source.line(3), source.line(0)), (Some("a: 1"), Some("ä: 2"), None, None));
+        let error = Source::read(at("site.yml")).unwrap_err();
+        assert!(error.summary.ends_with("does not exist"), "{}", error.summary);
+        assert_eq!(error.hints, ["did you mean `site.yaml`?"]);
+        assert!(Source::read(at("no/site.yml")).unwrap_err().notes[0].contains("its folder"));
+        assert!(Source::read(folder.path()).unwrap_err().summary.ends_with("is a folder, not a file"));
+        assert_eq!(Source::read(at("latin")).unwrap_err().notes, ["byte 0xe4 in line 2"]);
+        assert!(Source::read(at("wide")).unwrap_err().hints[0].contains("UTF-16"));
     }
 }

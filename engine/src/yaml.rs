@@ -1,7 +1,12 @@
 //! YAML as Ansible reads it: text to values, each with its place.
 
+mod complaint;
+mod compose;
+mod resolve;
+
 use crate::error::Result;
 use crate::source::{Place, Source};
+use modules::value::Value;
 use std::sync::Arc;
 
 /// A value with its place. Cloning is cheap; anchors and aliases share.
@@ -79,6 +84,19 @@ impl Node {
     pub fn is_null(&self) -> bool {
         matches!(self.data(), Data::Null)
     }
+    /// The value as written: templates stay text, encrypted text stays encrypted.
+    pub fn raw(&self) -> Value {
+        match self.data() {
+            Data::Null => Value::Null,
+            Data::Bool(b) => Value::Bool(*b),
+            Data::Int(i) => Value::Int(*i),
+            Data::Float(f) => Value::Float(*f),
+            Data::Str(s) | Data::Vault(s) => Value::Str(s.clone()),
+            Data::Unsafe(inner) => inner.raw(),
+            Data::List(items) => Value::list(items.iter().map(Node::raw)),
+            Data::Map(pairs) => Value::Map(Arc::new(pairs.iter().map(|(k, v)| (k.raw(), v.raw())).collect())),
+        }
+    }
     /// The name of its type in messages.
     pub fn type_name(&self) -> &'static str {
         match self.data() {
@@ -103,8 +121,13 @@ pub struct Documents {
     pub warnings: Vec<crate::error::Diagnostic>,
 }
 
-/// Reads a text.
+/// Reads a text. An empty one has no documents.
+///
+/// # Errors
+/// YAML that cannot be read, with the line and what to do about it.
 pub fn parse(source: &Source) -> Result<Documents> {
-    let _ = source;
-    Ok(Documents { nodes: Vec::new(), warnings: Vec::new() })
+    compose::compose(source)
 }
+
+#[cfg(test)]
+mod tests;
