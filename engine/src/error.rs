@@ -1,6 +1,9 @@
 //! Errors as people read them: what, where, why, and what to do; and the exit codes.
 
+mod render;
+
 use crate::source::Place;
+pub use render::render_all;
 
 /// Exit code: done, or nothing to do.
 pub const EXIT_DONE: u8 = 0;
