@@ -1,3 +1,10 @@
 //! The program `engine`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = engine::transport::askpass::answer() {
+        return code;
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,200 @@
+//! The shell line that finds the agent on a host, or receives it, and becomes it.
+
+use super::escalate::{self, Escalation};
+use super::program::{Identity, Program};
+use crate::error::{Diagnostic, Kind, Result};
+use crate::transport::{Become, Channel, Ending, TAIL, Tail, Transport, lost};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+
+/// What lines meant for us start with; whatever else a login shell prints is noise.
+const MARK: &str = "ENGINE-AGENT ";
+/// What the login shell, `sudo` and its PAM modules may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The machine that this program is made for, as `uname -s` and `uname -m` say it.
+fn machine() -> String {
+    format!("Linux {}", std::env::consts::ARCH)
+}
+
+/// The streams of an agent that runs.
+pub(crate) struct Started {
+    pub(crate) stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    pub(crate) stdout: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) said: Tail,
+    pub(crate) ending: Ending,
+}
+
+/// The script, for any POSIX shell: one line without single quotes, backslashes or exclamation marks, so that it passes
+/// through csh and fish as well. Folders and files count only if they are the user's own and no links.
+fn script(identity: &Identity, compress: bool) -> String {
+    let Identity { hash, size } = identity;
+    let gzip = if compress { "command -v gzip >/dev/null 2>&1" } else { "false" };
+    let unlinked = |path: &str| format!("if [ -L \"{path}\" ]; then false; fi");
+    let folders = "\"${c:+$c/engine}\" \"/var/tmp/.engine-$i\" \"/tmp/.engine-$i\" \"/dev/shm/.engine-$i\"";
+    let lines = [
+        "u=$(umask); umask 077".to_owned(),
+        "PATH=\"$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"; export PATH".to_owned(),
+        format!("say() {{ echo; echo \"{MARK}$*\"; }}"),
+        format!("case \"$(uname -s) $(uname -m)\" in \"{}\") ;; *) say machine \"$(uname -s) $(uname -m)\"; exit 0;; esac", machine()),
+        "c=; if [ -n \"$XDG_CACHE_HOME\" ] && [ -O \"$XDG_CACHE_HOME\" ]; then c=\"$XDG_CACHE_HOME\"; \
+         elif [ -n \"$HOME\" ] && [ -O \"$HOME\" ]; then c=\"$HOME/.cache\"; fi"
+            .to_owned(),
+        "i=$(id -u)".to_owned(),
+        format!("own() {{ [ -d \"$1\" ] && [ -O \"$1\" ] && {} && chmod 700 \"$1\" 2>/dev/null; }}", unlinked("$1")),
+        format!(
+            "good() {{ [ -f \"$1\" ] && [ -O \"$1\" ] && [ -x \"$1\" ] && {} && [ \"$(wc -c < \"$1\")\" -eq {size} ] && \
+             if command -v sha256sum >/dev/null 2>&1; then [ \"$(sha256sum < \"$1\" | cut -c 1-64)\" = {hash} ]; fi; }}",
+            unlinked("$1")
+        ),
+        format!("d=; for p in {folders}; do if [ -n \"$p\" ] && own \"$p\" && good \"$p/agent-{hash}\"; then d=\"$p\"; break; fi; done"),
+        format!(
+            "if [ -z \"$d\" ]; then \
+             for p in {folders}; do if [ -n \"$p\" ] && mkdir -p \"$p\" 2>/dev/null && own \"$p\"; then t=\"$p/.new-$$\"; rm -f \"$t\"; \
+             if ( : > \"$t\" ) 2>/dev/null && chmod 700 \"$t\" && [ -x \"$t\" ]; then d=\"$p\"; break; fi; rm -f \"$t\"; fi; done; \
+             if [ -z \"$d\" ]; then say nowhere; exit 0; fi; \
+             if {gzip}; then say need gz; read -r n && head -c \"$n\" | gzip -dc > \"$t\"; \
+             else say need raw; read -r n && head -c \"$n\" > \"$t\"; fi; \
+             if good \"$t\" && mv -f \"$t\" \"$d/agent-{hash}\"; then :; else rm -f \"$t\"; say broken; exit 0; fi; \
+             ls -t \"$d\"/agent-* | tail -n +3 | while read -r o; do rm -f \"$o\"; done; fi"
+        ),
+        "umask \"$u\"".to_owned(),
+        "say have".to_owned(),
+        format!("exec \"$d/agent-{hash}\" agent"),
+    ];
+    lines.join("; ")
+}
+
+/// Starts the agent over a transport, as the login user or another.
+pub(crate) async fn start(host: &str, transport: &Transport, program: &Program, user: Option<&Become>) -> Result<Started> {
+    if let (Transport::Local, None) = (transport, user) {
+        let channel = Channel::local(&program.file, &program.path, &["agent"])
+            .map_err(|e| crate::transport::cannot_start(&program.path.to_string_lossy(), &e))?;
+        let Channel { stdin, stdout, stderr, ending } = channel;
+        return Ok(Started { stdin, stdout, said: Tail::follow(stderr, TAIL), ending });
+    }
+    let boot = script(program.identity().await?, matches!(transport, Transport::Ssh(_)));
+    let escalation = user.map(|user| Escalation::new(host, user)).transpose()?;
+    let line = escalation.as_ref().map_or_else(|| boot.clone(), |escalation| escalation.wrap(&boot));
+    let Channel { mut stdin, stdout, stderr, ending } = transport.start(host, &line).await?;
+    let mut start = Start {
+        host,
+        stdout: BufReader::new(stdout),
+        said: Tail::follow(stderr, TAIL),
+        noise: Vec::new(),
+        escalation,
+        ending: Some(ending),
+    };
+    let mut answer = start.answer(&mut stdin).await?;
+    if let Some(form) = answer.strip_prefix("need ") {
+        let bytes = if form == "gz" { program.packed().await? } else { program.bytes().await? };
+        // A failure to write shows as the end of what the host says.
+        let _ = send(&mut stdin, &bytes).await;
+        answer = start.answer(&mut stdin).await?;
+    }
+    if answer != "have" {
+        start.said.end().await;
+        return Err(Box::new(refusal(host, &answer, &start.said)));
+    }
+    let ending = start.ending.take().unwrap_or_else(|| Box::pin(async { 255 }));
+    Ok(Started { stdin, stdout: Box::new(start.stdout), said: start.said, ending })
+}
+
+async fn send(stdin: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    stdin.write_all(format!("{}\n", bytes.len()).as_bytes()).await?;
+    stdin.write_all(bytes).await?;
+    stdin.flush().await
+}
+
+/// A script that runs on a host.
+struct Start<'a> {
+    host: &'a str,
+    stdout: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    said: Tail,
+    noise: Vec<String>,
+    escalation: Option<Escalation>,
+    ending: Option<Ending>,
+}
+
+impl Start<'_> {
+    /// The script's next word to us; passwords are given on the way.
+    async fn answer(&mut self, stdin: &mut (impl AsyncWrite + Unpin)) -> Result<String> {
+        let said = self.said.clone();
+        let heard = {
+            let mut marked = pin!(marked(&mut self.stdout, &mut self.noise));
+            let mut deadline = pin!(tokio::time::sleep(PATIENCE));
+            loop {
+                tokio::select! {
+                    heard = &mut marked => break heard,
+                    prompted = escalate::prompted(self.escalation.as_mut(), &said) => prompted?.give(stdin).await,
+                    () = &mut deadline => {
+                        let error = Diagnostic::new(Kind::Unreachable, format!("{} did not start the agent within {} seconds", self.host, PATIENCE.as_secs()));
+                        return Err(Box::new(said.last_lines().into_iter().fold(error, Diagnostic::note)));
+                    }
+                }
+            }
+        };
+        match heard {
+            Some(answer) => Ok(answer),
+            None => Err(Box::new(self.silence().await)),
+        }
+    }
+
+    /// Why the script ended without a word.
+    async fn silence(&mut self) -> Diagnostic {
+        self.said.end().await;
+        let code = match self.ending.take() {
+            Some(ending) => tokio::time::timeout(Duration::from_secs(2), ending).await.unwrap_or(255),
+            None => 255,
+        };
+        let text = self.said.text();
+        if let Some(escalation) = &self.escalation {
+            return escalation.refused(&text, code);
+        }
+        let mut error = if code == 255 {
+            lost(self.host)
+        } else {
+            Diagnostic::new(Kind::Unreachable, format!("{} does not run commands of a shell", self.host))
+                .note(format!("`sh` ended with exit code {code}"))
+                .hint("is the user's login shell a real one, and does its startup file leave `ssh host sh` alone?")
+        };
+        for line in self.said.last_lines().into_iter().chain(self.noise.drain(..)) {
+            error = error.note(line);
+        }
+        error
+    }
+}
+
+/// The next line for us without its mark; `None` at the end.
+async fn marked(from: &mut BufReader<impl AsyncRead + Unpin>, noise: &mut Vec<String>) -> Option<String> {
+    loop {
+        let mut line = Vec::new();
+        // A bound on lines, so that a host that prints without end does not fill our memory.
+        let length = from.take(64 << 10).read_until(b'\n', &mut line).await.ok()?;
+        if length == 0 {
+            return None;
+        }
+        let line = String::from_utf8_lossy(&line);
+        match line.strip_prefix(MARK) {
+            Some(rest) => return Some(rest.trim().to_owned()),
+            None if noise.len() < 5 && !line.trim().is_empty() => noise.push(line.trim().to_owned()),
+            None => {}
+        }
+    }
+}
+
+/// The script says that it cannot go on.
+fn refusal(host: &str, answer: &str, said: &Tail) -> Diagnostic {
+    let error = match answer.split_once(' ').unwrap_or((answer, "")) {
+        ("machine", machine) => {
+            Diagnostic::new(Kind::Unreachable, format!("{host} is a `{machine}` machine; this program runs on `{}`", self::machine()))
+                .hint("only `raw` works there")
+        }
+        ("nowhere", _) => Diagnostic::new(Kind::Unreachable, format!("{host} has no folder for the agent"))
+            .note("tried the user's cache folder, /var/tmp, /tmp and /dev/shm: each is missing, full, mounted `noexec` or another's")
+            .hint("make ~/.cache/engine a folder of the user, on a file system that runs programs"),
+        _ => Diagnostic::new(Kind::Unreachable, format!("the agent did not arrive whole on {host}"))
+            .hint("is the disk full? `df -h ~/.cache /var/tmp` there tells"),
+    };
+    said.last_lines().into_iter().fold(error, Diagnostic::note)
+}
