@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
 /// The largest frame either side accepts; larger content travels in several `Blob` frames.
-pub const FRAME_LIMIT: usize = 16 << 20;
+pub const FRAME_LIMIT: usize = 64 << 20;
 /// The size of the pieces that content travels in.
 pub const PIECE: usize = 1 << 20;
 
@@ -24,6 +24,7 @@ pub enum ToAgent {
         /// SHA-256 in hex.
         hash: String,
         /// The bytes.
+        #[serde(with = "bytes")]
         data: Vec<u8>,
         /// Whether nothing follows.
         last: bool,
@@ -38,7 +39,7 @@ pub enum ToAgent {
     /// Hand over what this plan has written in memory, for another user's agent on the same host.
     TakeOverlay,
     /// Go on from what another user's agent has written in memory.
-    PutOverlay(Vec<u8>),
+    PutOverlay(#[serde(with = "bytes")] Vec<u8>),
     /// End: nothing follows.
     Stop,
 }
@@ -61,7 +62,7 @@ pub enum FromAgent {
         hash: String,
     },
     /// Answer to `TakeOverlay`.
-    Overlay(Vec<u8>),
+    Overlay(#[serde(with = "bytes")] Vec<u8>),
 }
 
 /// One module run.
@@ -147,4 +148,39 @@ pub fn read_frame<T: for<'de> Deserialize<'de>>(from: &mut impl Read) -> io::Res
 /// Reads a message from a frame's content.
 pub fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> io::Result<T> {
     rmp_serde::from_slice(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+/// Bytes as one MessagePack value, where serde's own way is a list of numbers.
+pub(crate) mod bytes {
+    use serde::de::{Error, SeqAccess, Visitor};
+    use serde::{Deserializer, Serializer};
+    use std::fmt;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u8>, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = seq.next_element()? {
+                    bytes.push(byte);
+                }
+                Ok(bytes)
+            }
+        }
+        d.deserialize_byte_buf(Bytes)
+    }
 }

@@ -6,13 +6,17 @@
 pub mod attributes;
 pub mod command;
 pub mod files;
+pub mod names;
 pub mod overlay;
 
 use crate::change::Change;
 use crate::module::Halt;
 pub use command::{Command, Output};
 pub use files::Files;
+pub use names::Names;
 use overlay::Overlay;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Where file content comes from that travels by hash.
 pub trait Blobs: Send {
@@ -26,20 +30,58 @@ pub struct Host {
     overlay: Overlay,
     changes: Vec<Change>,
     environment: Vec<(String, String)>,
+    deadline: Option<Instant>,
+    children: Arc<command::Children>,
     blobs: Box<dyn Blobs>,
 }
 
 impl Host {
     /// A host whose content comes from `blobs`; starts as an overlay.
     pub fn new(blobs: Box<dyn Blobs>) -> Host {
-        Host { live: false, overlay: Overlay::default(), changes: Vec::new(), environment: Vec::new(), blobs }
+        Host {
+            live: false,
+            overlay: Overlay::default(),
+            changes: Vec::new(),
+            environment: Vec::new(),
+            deadline: None,
+            children: Arc::default(),
+            blobs,
+        }
     }
 
     /// Prepares the next module run: whether writes happen, and the task's environment.
     pub fn begin(&mut self, live: bool, environment: Vec<(String, String)>) {
         self.live = live;
         self.environment = environment;
+        self.deadline = None;
         self.changes.clear();
+    }
+
+    /// Bounds the module run that began: from then on its programs are ended and it fails at its next step.
+    pub fn limit(&mut self, time: Duration) {
+        self.deadline = Instant::now().checked_add(time);
+    }
+
+    /// What is left of the time of this module run; `None` when it has no limit.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Waits, for modules that look again and again.
+    ///
+    /// # Errors
+    /// When the time of the module run is over.
+    pub fn pause(&mut self, time: Duration) -> Result<(), Halt> {
+        std::thread::sleep(self.time_left().map_or(time, |left| left.min(time)));
+        match self.time_left() {
+            Some(Duration::ZERO) => Err(Halt::failed("the time limit of the task is over")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The program that runs, for a thread that may have to end it.
+    pub fn children(&self) -> Arc<command::Children> {
+        Arc::clone(&self.children)
     }
 
     /// Ends a module run: the changes recorded since `begin`.
@@ -50,6 +92,11 @@ impl Host {
     /// Whether the task has recorded a change so far.
     pub fn changed(&self) -> bool {
         !self.changes.is_empty()
+    }
+
+    /// Users and groups by name and number.
+    pub fn names(&mut self) -> Names<'_> {
+        Names::of(self)
     }
 
     /// Files, directories and links.
@@ -67,7 +114,12 @@ impl Host {
     /// # Errors
     /// When it cannot be started. A non-zero exit is not an error: see [`Output::require`].
     pub fn query(&mut self, command: &Command) -> Result<Output, Halt> {
-        command::run(command, &self.environment)
+        self.run(command)
+    }
+
+    fn run(&self, command: &Command) -> Result<Output, Halt> {
+        let around = command::Surroundings { environment: &self.environment, deadline: self.deadline, children: &self.children };
+        command::run(command, &around)
     }
 
     /// Runs a program that may change anything, and records a change of kind `command`, named by its line.
@@ -75,13 +127,16 @@ impl Host {
     /// on this host is *unknown*, not absent, because the program may make it.
     pub fn execute(&mut self, command: &Command) -> Result<Option<Output>, Halt> {
         self.record(Change::new(crate::change::Action::Run, "command", command.line()));
+        if !self.live {
+            self.overlay.run_unpredicted(&command.line());
+        }
         self.perform(command)
     }
 
     /// Runs a program as part of a kind's own recorded change; `None` under the overlay. Nothing becomes unknown:
     /// the kind remembers in the overlay what the program would have done.
     pub(crate) fn perform(&mut self, command: &Command) -> Result<Option<Output>, Halt> {
-        if self.live { command::run(command, &self.environment).map(Some) } else { Ok(None) }
+        if self.live { self.run(command).map(Some) } else { Ok(None) }
     }
 
     /// Records a change.
@@ -101,6 +156,7 @@ impl Host {
 
     /// The overlay as bytes, for another user's agent on the same host.
     pub fn take_overlay(&mut self) -> Vec<u8> {
+        // Writing to memory what serde derived cannot fail; were it to, the reader would refuse the empty bytes.
         rmp_serde::to_vec_named(&self.overlay).unwrap_or_default()
     }
 

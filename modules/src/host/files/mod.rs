@@ -1,8 +1,16 @@
 //! Files, directories and links: observed, compared as a whole, written atomically.
 
+mod beside;
+mod converge;
+mod mode;
+mod system;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
 use super::Host;
-use crate::module::Halt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Files of a host.
 pub struct Files<'a> {
@@ -22,9 +30,9 @@ pub struct Stat {
     pub gid: u32,
     /// Bytes.
     pub size: u64,
-    /// Inode number; 0 in the overlay.
+    /// Inode number; 0 for what only the plan has made.
     pub inode: u64,
-    /// Device number; 0 in the overlay.
+    /// Device number; 0 for what only the plan has made.
     pub device: u64,
     /// Hard links.
     pub links: u64,
@@ -45,6 +53,21 @@ pub enum FileKind {
     BlockDevice,
     Fifo,
     Socket,
+}
+
+impl FileKind {
+    /// The word for it in messages, changes and results.
+    pub fn word(self) -> &'static str {
+        match self {
+            FileKind::File => "file",
+            FileKind::Directory => "directory",
+            FileKind::Link => "link",
+            FileKind::CharDevice => "character device",
+            FileKind::BlockDevice => "block device",
+            FileKind::Fifo => "named pipe",
+            FileKind::Socket => "socket",
+        }
+    }
 }
 
 /// What should be at a path. `None` leaves an attribute as it is (or the system's default for what is made).
@@ -71,7 +94,7 @@ pub struct Desired {
 pub enum Entry {
     /// A file with this content.
     File(Content),
-    /// A directory; parents are made with default attributes.
+    /// A directory; the parents it lacks are made with the same attributes.
     Directory,
     /// A symbolic link with this target.
     Link(PathBuf),
@@ -99,69 +122,8 @@ pub enum Mode {
     Symbolic(String),
 }
 
-impl crate::args::FromValue for Mode {
-    fn kind() -> String {
-        "mode".into()
-    }
-    fn from_value(value: &crate::value::Value) -> Result<Self, String> {
-        let _ = value;
-        Err("not there yet".into())
-    }
-}
-
 impl<'a> Files<'a> {
     pub(super) fn of(host: &'a mut Host) -> Files<'a> {
         Files { host }
-    }
-
-    /// What is at `path`, the link itself if it is one; `None` when nothing is.
-    ///
-    /// # Errors
-    /// `Halt::Unknown` in a plan when nothing is there but something unpredicted ran before; failures of the system.
-    pub fn stat(&mut self, path: &Path) -> Result<Option<Stat>, Halt> {
-        let _ = (&self.host, path);
-        Err(Halt::failed("not there yet"))
-    }
-
-    /// What `path` leads to, links followed; `None` when nothing is there or a link dangles.
-    pub fn stat_followed(&mut self, path: &Path) -> Result<Option<Stat>, Halt> {
-        self.stat(path)
-    }
-
-    /// The content of the file that `path` leads to; `None` when nothing is there.
-    pub fn read(&mut self, path: &Path) -> Result<Option<Vec<u8>>, Halt> {
-        let _ = path;
-        Err(Halt::failed("not there yet"))
-    }
-
-    /// Hex digest of the file `path` leads to. `algorithm`: md5, sha1, sha224, sha256, sha384, sha512.
-    pub fn digest(&mut self, path: &Path, algorithm: &str) -> Result<Option<String>, Halt> {
-        let _ = (path, algorithm);
-        Err(Halt::failed("not there yet"))
-    }
-
-    /// Names in a directory, sorted; `None` when it is not there.
-    pub fn list(&mut self, path: &Path) -> Result<Option<Vec<String>>, Halt> {
-        let _ = path;
-        Err(Halt::failed("not there yet"))
-    }
-
-    /// Makes `path` be what is desired; records a change with every attribute that differs. True when it differed.
-    pub fn converge(&mut self, path: &Path, desired: &Desired) -> Result<bool, Halt> {
-        let _ = (path, desired);
-        Err(Halt::failed("not there yet"))
-    }
-
-    /// Copies `path` beside itself as `NAME.PID.DATE~` and returns that path, as Ansible's `backup` does.
-    pub fn backup(&mut self, path: &Path) -> Result<PathBuf, Halt> {
-        let _ = path;
-        Err(Halt::failed("not there yet"))
-    }
-
-    /// Writes `content` to a private temporary file, runs `validate` with `%s` replaced by its path, and fails unless it
-    /// exits 0. Runs in plans too: the file is temporary.
-    pub fn validate(&mut self, content: &[u8], validate: &str) -> Result<(), Halt> {
-        let _ = (content, validate);
-        Err(Halt::failed("not there yet"))
     }
 }
