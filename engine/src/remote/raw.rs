@@ -38,5 +38,5 @@ pub(crate) async fn run(host: &str, transport: &Transport, user: Option<&Become>
         return Err(Box::new(said.last_lines().into_iter().fold(lost(host), crate::error::Diagnostic::note)));
     }
     let stderr = escalation.as_ref().map_or_else(|| said.bytes(), |escalation| escalation.without_prompt(&said.bytes()));
-    Ok(Output { code, stdout: out, stderr })
+    Ok(Output { code, stdout: out, stderr, ..Output::default() })
 }
