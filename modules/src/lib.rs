@@ -1,5 +1,6 @@
 //! What travels to the host: modules, host access, agent and wire format.
 
+pub mod agent;
 pub mod args;
 pub mod change;
 pub mod host;

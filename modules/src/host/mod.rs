@@ -49,12 +49,16 @@ impl Host {
         }
     }
 
-    /// Prepares the next module run: whether writes happen, and the task's environment.
+    /// Prepares the next module run: whether writes happen, and the task's environment. A live run ends the plan before
+    /// it: what that remembered may not be true any more.
     pub fn begin(&mut self, live: bool, environment: Vec<(String, String)>) {
         self.live = live;
         self.environment = environment;
         self.deadline = None;
         self.changes.clear();
+        if live {
+            self.overlay = Overlay::default();
+        }
     }
 
     /// Bounds the module run that began: from then on its programs are ended and it fails at its next step.
