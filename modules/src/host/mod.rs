@@ -5,6 +5,8 @@
 
 pub mod attributes;
 pub mod command;
+pub mod digest;
+pub mod edit;
 pub mod files;
 pub mod names;
 pub mod overlay;
