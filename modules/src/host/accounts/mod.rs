@@ -1,0 +1,135 @@
+//! Users and groups: read from /etc/passwd, /etc/group and /etc/shadow, changed by the system's own programs.
+
+mod groups;
+mod users;
+
+use super::{Command, Host};
+use crate::module::{Failure, Halt};
+use std::path::Path;
+pub use groups::{DesiredGroup, Group};
+pub use users::{DesiredUser, KeyPair, User};
+
+/// Accounts of a host.
+pub struct Accounts<'a> {
+    host: &'a mut Host,
+}
+
+/// The kinds' names in the overlay's memory; their states are dictionaries with `uid`, `gid`, … that are null once removed.
+pub(crate) const USER: &str = "user";
+/// See [`USER`].
+pub(crate) const GROUP: &str = "group";
+
+impl Host {
+    /// Users and groups.
+    pub fn accounts(&mut self) -> Accounts<'_> {
+        Accounts { host: self }
+    }
+}
+
+/// One line of /etc/passwd.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of passwd(5)")]
+pub struct PasswdEntry {
+    pub name: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub comment: String,
+    pub home: String,
+    pub shell: String,
+}
+
+/// One line of /etc/group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of group(5)")]
+pub struct GroupEntry {
+    pub name: String,
+    pub gid: u32,
+    pub members: Vec<String>,
+}
+
+/// Reads /etc/passwd; lines that are not entries are left out.
+pub fn parse_passwd(text: &str) -> Vec<PasswdEntry> {
+    let entry = |line: &str| {
+        let f: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, gid, comment, home, shell] = f.as_slice() else { return None };
+        Some(PasswdEntry {
+            name: name.to_string(),
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+            comment: comment.to_string(),
+            home: home.to_string(),
+            shell: shell.to_string(),
+        })
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+/// Reads /etc/group; lines that are not entries are left out.
+pub fn parse_group(text: &str) -> Vec<GroupEntry> {
+    let entry = |line: &str| {
+        let f: Vec<&str> = line.split(':').collect();
+        let [name, _, gid, members] = f.as_slice() else { return None };
+        let members = members.split(',').map(str::trim).filter(|m| !m.is_empty()).map(str::to_string).collect();
+        Some(GroupEntry { name: name.to_string(), gid: gid.parse().ok()?, members })
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+/// What /etc/shadow says of a user: the password's hash and the day since 1970 the account expires.
+pub(crate) fn parse_shadow(text: &str, user: &str) -> Option<(String, Option<i64>)> {
+    let line = text.lines().find(|l| l.split(':').next() == Some(user))?;
+    let f: Vec<&str> = line.split(':').collect();
+    Some((f.get(1)?.to_string(), f.get(7).and_then(|d| d.parse().ok())))
+}
+
+impl Accounts<'_> {
+    fn text(&mut self, file: &str) -> Result<String, Halt> {
+        let bytes = self.host.files().read(Path::new(file))?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A group as the name service knows it beyond the files (LDAP, SSSD), asked of `getent`.
+    fn elsewhere(&mut self, database: &str, key: &str) -> Option<String> {
+        let configured = std::fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
+        let line = configured.lines().find_map(|l| l.strip_prefix(database)?.strip_prefix(':').map(str::to_string))?;
+        let other = line.split_whitespace().any(|s| !matches!(s, "files" | "systemd" | "compat") && !s.starts_with('['));
+        if !other {
+            return None;
+        }
+        let output = self.host.query(&Command::new(["getent", database, key])).ok()?;
+        output.success().then(|| output.text())
+    }
+
+    /// Runs one of the system's account programs.
+    fn act(&mut self, argv: Vec<String>, stdin: Option<Vec<u8>>, doing: &str) -> Result<(), Halt> {
+        match self.host.perform(&Command { stdin, ..Command::new(argv) })? {
+            Some(output) => output.require(doing).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether the host has the program of shadow-utils; BusyBox has `adduser` and `addgroup` instead.
+fn has(program: &str) -> bool {
+    ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].iter().any(|folder| Path::new(folder).join(program).exists())
+}
+
+fn did_not_converge(kind: &str, name: &str, what: &[String]) -> Halt {
+    Failure::new(format!("{kind} {name} did not converge: {} still differ after the system's programs ran without error", what.join(", "))).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_files() {
+        let users = parse_passwd("root:x:0:0:root:/root:/bin/bash\n# no\n+::::::\nsync:x:4:65534:a,b:/bin:/bin/sync\n");
+        assert_eq!(users.len(), 2);
+        assert_eq!((users[1].uid, users[1].gid, users[1].comment.as_str()), (4, 65534, "a,b"));
+        let groups = parse_group("root:x:0:\nadm:x:4:syslog,ubuntu\nbad\n");
+        assert_eq!(groups[1], GroupEntry { name: "adm".into(), gid: 4, members: vec!["syslog".into(), "ubuntu".into()] });
+        assert_eq!(parse_shadow("a:!:1::::::\nb:$6$x:1:0:9:7::19000:\n", "b"), Some(("$6$x".into(), Some(19000))));
+        assert_eq!(parse_shadow("", "b"), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! Packages: which are installed in which version, through the manager that the host has.
+
+mod apt;
+mod dpkg;
+mod others;
+
+use super::{Command, Host, Output};
+use crate::change::{Action, Change};
+use crate::module::{Failure, Halt};
+use crate::value::Value;
+pub use apt::{AptOptions, Upgrade};
+use std::path::Path;
+
+/// The kind's name in the overlay's memory; the state is the version, null once removed.
+pub(crate) const KIND: &str = "package";
+
+/// Packages of a host.
+pub struct Packages<'a> {
+    host: &'a mut Host,
+}
+
+impl Host {
+    /// Packages.
+    pub fn packages(&mut self) -> Packages<'_> {
+        Packages { host: self }
+    }
+}
+
+/// A package manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum Manager {
+    Apt,
+    Dnf,
+    Yum,
+    Zypper,
+    Apk,
+    Pacman,
+}
+
+impl Manager {
+    /// Its name as `ansible_pkg_mgr` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Manager::Apt => "apt",
+            Manager::Dnf => "dnf",
+            Manager::Yum => "yum",
+            Manager::Zypper => "zypper",
+            Manager::Apk => "apk",
+            Manager::Pacman => "pacman",
+        }
+    }
+
+    /// The one that the host has.
+    pub fn detect() -> Option<Manager> {
+        let program = |paths: &[&str]| paths.iter().any(|p| Path::new(p).exists());
+        [
+            (Manager::Dnf, &["/usr/bin/dnf", "/usr/bin/dnf5", "/usr/bin/microdnf"][..]),
+            (Manager::Yum, &["/usr/bin/yum"]),
+            (Manager::Zypper, &["/usr/bin/zypper"]),
+            (Manager::Apk, &["/sbin/apk", "/usr/sbin/apk"]),
+            (Manager::Pacman, &["/usr/bin/pacman"]),
+            (Manager::Apt, &["/usr/bin/apt-get"]),
+        ]
+        .into_iter()
+        .find_map(|(manager, paths)| program(paths).then_some(manager))
+    }
+}
+
+/// What should be true of packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Installed, in any version unless one is named.
+    Present,
+    /// Installed, in the newest version there is.
+    Latest,
+    /// Not installed.
+    Absent,
+}
+
+/// One package that a transaction touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The package.
+    pub name: String,
+    /// The version installed, if any.
+    pub before: Option<String>,
+    /// The version afterwards; `None` when it goes.
+    pub after: Option<String>,
+    /// Whether the version afterwards is known only once it is there.
+    pub unknown: bool,
+}
+
+impl Step {
+    fn change(&self) -> Change {
+        let action = match (&self.before, &self.after, self.unknown) {
+            (_, None, false) => Action::Delete,
+            (None, _, _) => Action::Create,
+            _ => Action::Update,
+        };
+        let after = if self.unknown { Value::unknown(format!("version of {}", self.name)) } else { self.after.clone().into() };
+        Change::new(action, KIND, &*self.name).field("version", self.before.clone(), after)
+    }
+}
+
+impl Packages<'_> {
+    /// Records each step, and remembers it in a plan.
+    fn record(&mut self, steps: &[Step]) {
+        for step in steps {
+            let change = step.change();
+            let after = change.fields.first().map_or(Value::Null, |f| f.after.clone());
+            self.host.record(change);
+            if !self.host.is_live() {
+                self.host.overlay().set_state(KIND, &step.name, after);
+            }
+        }
+    }
+
+    /// The version that this plan would leave installed: `Some(None)` when it would remove it.
+    fn planned(&mut self, name: &str) -> Option<Option<String>> {
+        match self.host.remembered(KIND, name)? {
+            Value::Null => Some(None),
+            Value::Unknown(_) => Some(Some(String::new())),
+            v => Some(Some(v.to_string())),
+        }
+    }
+
+    fn perform(&mut self, command: &Command, doing: &str) -> Result<Option<Output>, Halt> {
+        self.host.perform(command)?.map(|o| o.require(doing)).transpose()
+    }
+}
+
+/// The program's failure when no package has this name.
+fn no_such_package(name: &str) -> Failure {
+    Failure::new(format!("No package matching '{name}' is available")).hint("is the name right for this distribution, and are the package lists there (`update_cache`)?")
+}
+
+fn did_not_converge(names: &[String], wanted: Wanted) -> Halt {
+    let is = if wanted == Wanted::Absent { "are still installed" } else { "are still missing" };
+    Halt::failed(format!("packages did not converge: {} {is}, though the package manager reported no error", names.join(", ")))
+}
