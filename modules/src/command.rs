@@ -1,10 +1,10 @@
 //! Module `command`: runs a program without a shell.
 
 use crate::host::processes::Moment;
+use crate::host::words;
 use crate::host::{Command, Host, Output};
 use crate::module::{Failure, Halt, Outcome};
 use crate::value::{Map, Value};
-use crate::host::words;
 use crate::{arguments, module};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -69,7 +69,10 @@ fn line(args: &Args) -> Result<(Vec<String>, Value), Halt> {
         (None, None) => Vec::new(),
     };
     if argv.first().is_none_or(String::is_empty) {
-        return Err(Failure::new("no command given").hint("write it after `command:`, as `cmd`, or as a list `argv`").with("rc", 256).into());
+        return Err(Failure::new("no command given")
+            .hint("write it after `command:`, as `cmd`, or as a list `argv`")
+            .with("rc", 256)
+            .into());
     }
     let shown = Value::list(argv.iter().map(Value::str));
     Ok((argv, shown))
@@ -258,9 +261,14 @@ pub(crate) fn run(
 fn could_not_start(halt: Halt, cmd: &Value) -> Halt {
     match halt {
         Halt::Failed(mut failure) => {
-            for (name, value) in
-                [("cmd", cmd.clone()), ("rc", 2.into()), ("stdout", "".into()), ("stderr", "".into()), ("stdout_lines", Value::list([])), ("stderr_lines", Value::list([]))]
-            {
+            for (name, value) in [
+                ("cmd", cmd.clone()),
+                ("rc", 2.into()),
+                ("stdout", "".into()),
+                ("stderr", "".into()),
+                ("stdout_lines", Value::list([])),
+                ("stderr_lines", Value::list([])),
+            ] {
                 failure.returns.entry(Value::str(name)).or_insert(value);
             }
             Halt::Failed(failure)
@@ -307,7 +315,7 @@ mod tests {
 
     #[test]
     fn output_as_ansible_returns_it() {
-        let output = Output { code: 0, stdout: b"a\nb\r\n\n".to_vec(), stderr: b"\xff".to_vec() };
+        let output = Output { stdout: b"a\nb\r\n\n".to_vec(), stderr: b"\xff".to_vec(), ..Output::default() };
         let returns = texts(&output, true);
         assert_eq!(returns.get("stdout"), Some(&Value::str("a\nb")));
         assert_eq!(returns.get("stdout_lines").map(Value::to_string).as_deref(), Some("['a', 'b']"));

@@ -55,7 +55,11 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let manager = match () {
         () if Path::new("/usr/bin/dnf").exists() => Manager::Dnf,
         () if Path::new("/usr/bin/yum").exists() => Manager::Yum,
-        () => return Err(Failure::new("this host has neither dnf nor yum").hint("use the module `package`, which takes what the host has").into()),
+        () => {
+            return Err(Failure::new("this host has neither dnf nor yum")
+                .hint("use the module `package`, which takes what the host has")
+                .into());
+        }
     };
     let options = options(args);
     let mut packages = host.packages();

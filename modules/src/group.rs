@@ -40,7 +40,8 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     if args.name.is_empty() || args.name.starts_with('-') || args.name.contains([':', '/', '\n']) {
         return Err(Halt::failed(format!("`{}` cannot be the name of a group", args.name)));
     }
-    let number = |value: Option<u64>| value.map(u32::try_from).transpose().map_err(|_| Halt::failed("a group's number must be below 4294967296"));
+    let number =
+        |value: Option<u64>| value.map(u32::try_from).transpose().map_err(|_| Halt::failed("a group's number must be below 4294967296"));
     let desired = DesiredGroup {
         gid: number(args.gid)?,
         system: args.system,

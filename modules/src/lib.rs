@@ -1,21 +1,32 @@
 //! What travels to the host: modules, host access, agent and wire format.
 
 pub mod agent;
+pub mod apt;
 pub mod args;
 pub mod blockinfile;
 pub mod change;
+pub mod command;
 pub mod copy;
+pub mod dnf;
 pub mod file;
+pub mod group;
 pub mod host;
 pub mod lineinfile;
 pub mod module;
+pub mod package;
 pub mod pattern;
 pub mod ping;
 pub mod registry;
 pub mod replace;
+pub mod script;
+pub mod service;
+pub mod shell;
 pub mod slurp;
 pub mod stat;
+pub mod systemd;
+pub mod systemd_unit;
 #[cfg(test)]
 mod testing;
+pub mod user;
 pub mod value;
 pub mod wire;

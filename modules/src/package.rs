@@ -47,7 +47,9 @@ module! {
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let manager = match args.manager {
-        Use::Auto => Manager::detect().ok_or_else(|| Failure::new("this host has no package manager that is known").hint("known are apt, dnf, yum, zypper, apk and pacman"))?,
+        Use::Auto => Manager::detect().ok_or_else(|| {
+            Failure::new("this host has no package manager that is known").hint("known are apt, dnf, yum, zypper, apk and pacman")
+        })?,
         Use::Apt => Manager::Apt,
         Use::Dnf => Manager::Dnf,
         Use::Yum => Manager::Yum,
@@ -57,11 +59,8 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     };
     let mut packages = host.packages();
     let output = if manager == Manager::Apt {
-        let options = AptOptions {
-            dpkg_options: vec!["force-confdef".into(), "force-confold".into()],
-            lock_timeout: 60,
-            ..AptOptions::default()
-        };
+        let options =
+            AptOptions { dpkg_options: vec!["force-confdef".into(), "force-confold".into()], lock_timeout: 60, ..AptOptions::default() };
         if args.update_cache {
             packages.fetch_lists(0, 5, &options)?;
         }

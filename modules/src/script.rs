@@ -2,9 +2,9 @@
 
 use crate::command::{Conditions, run, skipped};
 use crate::host::Host;
+use crate::host::words;
 use crate::module::{Failure, Halt, Outcome};
 use crate::value::Value;
-use crate::host::words;
 use crate::{arguments, module};
 
 arguments! {
@@ -46,7 +46,5 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     }
     let blob = args._blob.as_deref().ok_or_else(|| Halt::failed(format!("the script {name} did not come along")))?;
     let interpreter = words::split(args.executable.as_deref().unwrap_or_default()).unwrap_or_default();
-    run(host, Value::str(line), true, |host| {
-        host.execute_script(&name, blob, &interpreter, words.get(1..).unwrap_or_default(), chdir)
-    })
+    run(host, Value::str(line), true, |host| host.execute_script(&name, blob, &interpreter, words.get(1..).unwrap_or_default(), chdir))
 }

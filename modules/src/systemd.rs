@@ -1,7 +1,7 @@
 //! Module `systemd`: starts, stops, enables and masks units of systemd.
 
-use crate::host::units::{DesiredUnit, Run, Scope, full_name};
 use crate::host::Host;
+use crate::host::units::{DesiredUnit, Run, Scope, full_name};
 use crate::module::{Failure, Halt, Outcome};
 use crate::{arguments, choices, module};
 
@@ -78,7 +78,9 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     if args.daemon_reexec && scope != Scope::Global {
         host.units(scope).reexecute_manager()?;
     }
-    let Some(name) = &args.name else { return Ok(Outcome::new().with("name", crate::value::Value::Null).with("status", crate::value::Map::new())) };
+    let Some(name) = &args.name else {
+        return Ok(Outcome::new().with("name", crate::value::Value::Null).with("status", crate::value::Map::new()));
+    };
     let desired = DesiredUnit {
         run: args.state.map(State::run),
         enabled: args.enabled,

@@ -1,8 +1,8 @@
 //! Module `systemd_unit`: a unit file together with what it runs.
 
+use crate::host::Host;
 use crate::host::files::{Content, Desired, Entry, Mode};
 use crate::host::units::{DesiredUnit, Run, Scope, Unit, full_name};
-use crate::host::Host;
 use crate::module::{Failure, Halt, Outcome};
 use crate::systemd::ManagerOf;
 use crate::value::{Map, Value};

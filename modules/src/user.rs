@@ -91,7 +91,11 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     }
     if args.state == State::Absent {
         host.accounts().remove_user(&args.name, args.remove, args.force)?;
-        return Ok(Outcome::new().with("name", args.name.as_str()).with("state", "absent").with("remove", args.remove).with("force", args.force));
+        return Ok(Outcome::new()
+            .with("name", args.name.as_str())
+            .with("state", "absent")
+            .with("remove", args.remove)
+            .with("force", args.force));
     }
     let user = host.accounts().converge_user(&args.name, &desired(args)?)?;
     let outcome = outcome(args, &user);
@@ -107,7 +111,10 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
 }
 
 fn number(name: &str, value: Option<i64>) -> Result<Option<u32>, Halt> {
-    value.map(u32::try_from).transpose().map_err(|_| Failure::new(format!("argument `{name}` of `user` must be a number from 0 to 4294967295")).into())
+    value
+        .map(u32::try_from)
+        .transpose()
+        .map_err(|_| Failure::new(format!("argument `{name}` of `user` must be a number from 0 to 4294967295")).into())
 }
 
 fn desired(args: &Args) -> Result<DesiredUser, Halt> {

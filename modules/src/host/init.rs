@@ -54,14 +54,24 @@ struct State {
 
 impl Host {
     /// Makes a service of OpenRC or sysvinit run and start with the system, as desired.
-    pub fn converge_service(&mut self, init: Init, name: &str, run: Option<Run>, enabled: Option<bool>, runlevel: &str) -> Result<(), Halt> {
+    pub fn converge_service(
+        &mut self,
+        init: Init,
+        name: &str,
+        run: Option<Run>,
+        enabled: Option<bool>,
+        runlevel: &str,
+    ) -> Result<(), Halt> {
         if name.starts_with('-') || name.contains('/') {
             return Err(Halt::failed(format!("`{name}` cannot be the name of a service")));
         }
         let mut state = self.service_state(init, name, runlevel)?;
         if let Some(enabled) = enabled.filter(|e| *e != state.enabled) {
             self.record(Change::new(Action::Update, KIND, name).field("enabled", state.enabled, enabled));
-            self.service_act(init.enable(name, enabled, runlevel), &format!("cannot {} {name}", if enabled { "enable" } else { "disable" }))?;
+            self.service_act(
+                init.enable(name, enabled, runlevel),
+                &format!("cannot {} {name}", if enabled { "enable" } else { "disable" }),
+            )?;
             state.enabled = enabled;
         }
         let (verb, after) = match run {
@@ -83,7 +93,9 @@ impl Host {
             let value = Value::map([("running", state.running.into()), ("enabled", state.enabled.into())]);
             self.overlay().set_state(KIND, name, value);
         } else if self.service_state(init, name, runlevel)? != state {
-            return Err(Halt::failed(format!("the service {name} did not converge: its script reported no error, but its state is another")));
+            return Err(Halt::failed(format!(
+                "the service {name} did not converge: its script reported no error, but its state is another"
+            )));
         }
         Ok(())
     }

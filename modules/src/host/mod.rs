@@ -3,13 +3,19 @@
 //! A `Host` is *live* (writes happen) or an *overlay* (writes are remembered in memory). Modules cannot tell which:
 //! `is_live` is for the kinds in this folder only.
 
+pub mod accounts;
 pub mod attributes;
 pub mod command;
 pub mod digest;
 pub mod edit;
 pub mod files;
+pub mod init;
 pub mod names;
 pub mod overlay;
+pub mod packages;
+pub mod processes;
+pub mod units;
+pub mod words;
 
 use crate::change::Change;
 use crate::module::Halt;

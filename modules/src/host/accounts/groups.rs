@@ -68,7 +68,8 @@ impl Accounts<'_> {
     fn create_group(&mut self, name: &str, desired: &DesiredGroup) -> Result<Group, Halt> {
         let gid = desired.gid.map_or_else(|| Value::unknown(format!("gid of {name}")), Value::from);
         self.host.record(Change::new(Action::Create, GROUP, name).field("gid", Value::Null, gid));
-        let program = ["lgroupadd", "groupadd", "addgroup"].into_iter().skip(usize::from(!desired.local)).find(|p| has(p)).unwrap_or("groupadd");
+        let program =
+            ["lgroupadd", "groupadd", "addgroup"].into_iter().skip(usize::from(!desired.local)).find(|p| has(p)).unwrap_or("groupadd");
         let mut argv = vec![program.to_string()];
         if let Some(gid) = desired.gid {
             argv.extend(["-g".into(), gid.to_string()]);
@@ -100,7 +101,8 @@ impl Accounts<'_> {
     pub fn remove_group(&mut self, name: &str, desired: &DesiredGroup) -> Result<(), Halt> {
         let Some(found) = self.group(name)?.filter(|g| g.name == name) else { return Ok(()) };
         self.host.record(Change::new(Action::Delete, GROUP, name).field("gid", found.gid, Value::Null));
-        let program = ["lgroupdel", "groupdel", "delgroup"].into_iter().skip(usize::from(!desired.local)).find(|p| has(p)).unwrap_or("groupdel");
+        let program =
+            ["lgroupdel", "groupdel", "delgroup"].into_iter().skip(usize::from(!desired.local)).find(|p| has(p)).unwrap_or("groupdel");
         let mut argv = vec![program.to_string()];
         argv.extend((desired.force && program == "groupdel").then(|| "-f".to_string()));
         argv.push(name.to_string());

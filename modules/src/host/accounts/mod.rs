@@ -5,8 +5,8 @@ mod users;
 
 use super::{Command, Host};
 use crate::module::{Failure, Halt};
-use std::path::Path;
 pub use groups::{DesiredGroup, Group};
+use std::path::Path;
 pub use users::{DesiredUser, KeyPair, User};
 
 /// Accounts of a host.
@@ -115,7 +115,8 @@ fn has(program: &str) -> bool {
 }
 
 fn did_not_converge(kind: &str, name: &str, what: &[String]) -> Halt {
-    Failure::new(format!("{kind} {name} did not converge: {} still differ after the system's programs ran without error", what.join(", "))).into()
+    Failure::new(format!("{kind} {name} did not converge: {} still differ after the system's programs ran without error", what.join(", ")))
+        .into()
 }
 
 #[cfg(test)]

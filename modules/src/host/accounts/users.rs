@@ -2,8 +2,8 @@
 
 use super::{Accounts, PasswdEntry, USER, did_not_converge, has, parse_group, parse_passwd, parse_shadow};
 use crate::change::{Action, Change};
-use crate::host::processes::civil;
 use crate::host::Command;
+use crate::host::processes::civil;
 use crate::module::{Failure, Halt};
 use crate::value::Value;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,9 @@ impl Accounts<'_> {
 
     fn modify(&mut self, name: &str, desired: &DesiredUser, differences: &[Difference]) -> Result<(), Halt> {
         if !has("usermod") {
-            return Err(Failure::new(format!("cannot change the user {name}: this host has no usermod")).hint("install the package `shadow`").into());
+            return Err(Failure::new(format!("cannot change the user {name}: this host has no usermod"))
+                .hint("install the package `shadow`")
+                .into());
         }
         // The hash goes by standard input: arguments of processes are for all to see.
         let password = differences.iter().any(|d| d.name == "password");
@@ -245,9 +247,14 @@ impl Accounts<'_> {
             None => Vec::new(),
         };
         let home = desired.home.clone().unwrap_or_else(|| format!("/home/{name}"));
-        let mut change = Change::new(Action::Create, USER, name)
-            .field("uid", Value::Null, desired.uid.map_or_else(|| Value::unknown(format!("uid of {name}")), Value::from));
-        for (field, value) in [("group", group.as_ref().map(|g| &g.0)), ("comment", desired.comment.as_ref()), ("shell", desired.shell.as_ref())] {
+        let mut change = Change::new(Action::Create, USER, name).field(
+            "uid",
+            Value::Null,
+            desired.uid.map_or_else(|| Value::unknown(format!("uid of {name}")), Value::from),
+        );
+        for (field, value) in
+            [("group", group.as_ref().map(|g| &g.0)), ("comment", desired.comment.as_ref()), ("shell", desired.shell.as_ref())]
+        {
             if let Some(value) = value {
                 change = change.field(field, Value::Null, value.as_str());
             }
@@ -286,7 +293,16 @@ impl Accounts<'_> {
 
     fn useradd(&self, name: &str, desired: &DesiredUser, group: Option<String>, groups: &[String]) -> Vec<String> {
         let busybox = !has("useradd");
-        let mut argv: Vec<String> = vec![if busybox { "adduser" } else if desired.local && has("luseradd") { "luseradd" } else { "useradd" }.into()];
+        let mut argv: Vec<String> = vec![
+            if busybox {
+                "adduser"
+            } else if desired.local && has("luseradd") {
+                "luseradd"
+            } else {
+                "useradd"
+            }
+            .into(),
+        ];
         let mut option = |flag: &str, value: Option<&String>| argv.extend(value.into_iter().flat_map(|v| [flag.to_string(), v.clone()]));
         option("-u", desired.uid.map(|u| u.to_string()).as_ref());
         option(if busybox { "-G" } else { "-g" }, group.as_ref());
@@ -328,7 +344,11 @@ impl Accounts<'_> {
         if let Some(uid) = desired.uid {
             (user.entry.uid, user.planned) = (uid, false);
         }
-        let take = |to: &mut String, from: &Option<String>| if let Some(from) = from { to.clone_from(from) };
+        let take = |to: &mut String, from: &Option<String>| {
+            if let Some(from) = from {
+                to.clone_from(from)
+            }
+        };
         take(&mut user.entry.home, &desired.home);
         take(&mut user.entry.shell, &desired.shell);
         take(&mut user.entry.comment, &desired.comment);

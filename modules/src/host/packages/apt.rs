@@ -67,17 +67,26 @@ impl Packages<'_> {
                 break;
             }
             if tries >= retries {
-                return Err(Failure::new(format!("Failed to update apt cache: {}", said.trim())).hint("can the host reach the package sources in /etc/apt?").into());
+                return Err(Failure::new(format!("Failed to update apt cache: {}", said.trim()))
+                    .hint("can the host reach the package sources in /etc/apt?")
+                    .into());
             }
             std::thread::sleep(Duration::from_secs(1 << tries.min(5)));
             tries += 1;
         }
-        let _ = std::fs::File::options().create(true).truncate(true).write(true).open(STAMP).and_then(|f| f.set_modified(SystemTime::now()));
+        let _ =
+            std::fs::File::options().create(true).truncate(true).write(true).open(STAMP).and_then(|f| f.set_modified(SystemTime::now()));
         Ok(true)
     }
 
     /// Makes packages be as wanted. A name may carry a version: `nginx=1.22.1-9`, `nginx=1.22.*`, or `nginx>=1.22`.
-    pub fn converge_apt(&mut self, names: &[String], wanted: Wanted, options: &AptOptions, lists_to_come: bool) -> Result<Option<Output>, Halt> {
+    pub fn converge_apt(
+        &mut self,
+        names: &[String],
+        wanted: Wanted,
+        options: &AptOptions,
+        lists_to_come: bool,
+    ) -> Result<Option<Output>, Halt> {
         let specs: Vec<Spec> = names.iter().map(|n| Spec::parse(n)).collect();
         let todo = self.todo(&specs, wanted, options)?;
         if todo.is_empty() {
@@ -210,7 +219,9 @@ impl Packages<'_> {
     /// Installs a package file that lies on the host.
     pub fn converge_deb(&mut self, file: &Path, options: &AptOptions) -> Result<Option<Output>, Halt> {
         if self.host.files().stat_followed(file)?.is_none() {
-            return Err(Failure::new(format!("there is no package file {}", file.display())).hint("`deb` is a path on the host; fetch it first with `copy` or `get_url`").into());
+            return Err(Failure::new(format!("there is no package file {}", file.display()))
+                .hint("`deb` is a path on the host; fetch it first with `copy` or `get_url`")
+                .into());
         }
         if !self.host.is_live() && self.host.overlay().nodes.contains_key(file) {
             return Err(Halt::Unknown(format!("what the package file {} holds", file.display())));
@@ -229,7 +240,8 @@ impl Packages<'_> {
     }
 
     fn dpkg(&mut self) -> Result<Installed, Halt> {
-        let text = std::fs::read(STATUS).map_err(|e| Failure::new(format!("cannot read {STATUS}: {e}")).hint("is this a Debian-like host?"))?;
+        let text =
+            std::fs::read(STATUS).map_err(|e| Failure::new(format!("cannot read {STATUS}: {e}")).hint("is this a Debian-like host?"))?;
         Ok(Installed::parse(&String::from_utf8_lossy(&text)))
     }
 
@@ -248,7 +260,15 @@ impl Packages<'_> {
         argv.extend(options.flags.iter().cloned());
         argv.extend(words.iter().map(|w| w.to_string()));
         let mut environment = plain();
-        environment.extend([("DEBIAN_FRONTEND", "noninteractive"), ("DEBIAN_PRIORITY", "critical"), ("APT_LISTCHANGES_FRONTEND", "none"), ("NEEDRESTART_MODE", "l")].map(|(k, v)| (k.to_string(), v.to_string())));
+        environment.extend(
+            [
+                ("DEBIAN_FRONTEND", "noninteractive"),
+                ("DEBIAN_PRIORITY", "critical"),
+                ("APT_LISTCHANGES_FRONTEND", "none"),
+                ("NEEDRESTART_MODE", "l"),
+            ]
+            .map(|(k, v)| (k.to_string(), v.to_string())),
+        );
         Command { environment, ..Command::new(argv) }
     }
 }
@@ -259,7 +279,10 @@ fn plain() -> Vec<(String, String)> {
 
 fn refused(output: &Output, todo: &[Spec]) -> Halt {
     let said = output.errors();
-    let missing = todo.iter().find(|s| said.contains(&format!("Unable to locate package {}", s.name)) || said.contains(&format!("'{}' has no installation candidate", s.name)));
+    let missing = todo.iter().find(|s| {
+        said.contains(&format!("Unable to locate package {}", s.name))
+            || said.contains(&format!("'{}' has no installation candidate", s.name))
+    });
     let failure = match missing {
         Some(spec) => no_such_package(&spec.name),
         None => Failure::new(format!("apt-get refuses: {}", said.trim())),

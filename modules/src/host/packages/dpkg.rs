@@ -21,9 +21,7 @@ impl Installed {
     pub(super) fn parse(text: &str) -> Installed {
         let mut found = Installed::default();
         for paragraph in text.split("\n\n") {
-            let field = |name: &str| {
-                paragraph.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(str::trim))
-            };
+            let field = |name: &str| paragraph.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(str::trim));
             let (Some(name), Some(status)) = (field("Package"), field("Status")) else { continue };
             if status.ends_with(" config-files") {
                 found.configured.insert(name.to_string());
@@ -103,13 +101,20 @@ mod tests {
         let shown: Vec<_> = steps.iter().map(|s| (s.name.as_str(), s.before.as_deref(), s.after.as_deref())).collect();
         assert_eq!(
             shown,
-            [("nano", Some("7.2-1"), None), ("libx", None, Some("1.2")), ("curl", Some("7.88.1-10"), Some("7.88.1-11")), ("vim", Some("2:9.0"), None)]
+            [
+                ("nano", Some("7.2-1"), None),
+                ("libx", None, Some("1.2")),
+                ("curl", Some("7.88.1-10"), Some("7.88.1-11")),
+                ("vim", Some("2:9.0"), None)
+            ]
         );
     }
 
     #[test]
     fn policy() {
-        let found = parse_policy("curl:\n  Installed: (none)\n  Candidate: 7.88\n  Version table:\n     7.88 500\nvirtual:\n  Installed: (none)\n  Candidate: (none)\n");
+        let found = parse_policy(
+            "curl:\n  Installed: (none)\n  Candidate: 7.88\n  Version table:\n     7.88 500\nvirtual:\n  Installed: (none)\n  Candidate: (none)\n",
+        );
         assert_eq!(found.get("curl"), Some(&Some("7.88".to_string())));
         assert_eq!(found.get("virtual"), Some(&None));
     }

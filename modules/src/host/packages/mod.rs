@@ -132,7 +132,8 @@ impl Packages<'_> {
 
 /// The program's failure when no package has this name.
 fn no_such_package(name: &str) -> Failure {
-    Failure::new(format!("No package matching '{name}' is available")).hint("is the name right for this distribution, and are the package lists there (`update_cache`)?")
+    Failure::new(format!("No package matching '{name}' is available"))
+        .hint("is the name right for this distribution, and are the package lists there (`update_cache`)?")
 }
 
 fn did_not_converge(names: &[String], wanted: Wanted) -> Halt {

@@ -15,7 +15,13 @@ struct Program {
 
 impl Packages<'_> {
     /// Makes packages be as wanted, through a manager other than apt.
-    pub fn converge_with(&mut self, manager: Manager, names: &[String], wanted: Wanted, options: &[String]) -> Result<Option<Output>, Halt> {
+    pub fn converge_with(
+        &mut self,
+        manager: Manager,
+        names: &[String],
+        wanted: Wanted,
+        options: &[String],
+    ) -> Result<Option<Output>, Halt> {
         let program = Program { manager, options: options.to_vec() };
         let installed = self.installed(&program, names)?;
         let newer = if wanted == Wanted::Latest { self.upgradable(&program, names)? } else { HashMap::new() };
@@ -128,7 +134,14 @@ impl Program {
 
     fn refused(&self, output: &Output, names: &[String]) -> Halt {
         let said = format!("{}{}", output.text(), output.errors());
-        let markers = ["No match for argument", "Unable to find a match", "unable to select packages", "target not found", "not found in package names", "No package"];
+        let markers = [
+            "No match for argument",
+            "Unable to find a match",
+            "unable to select packages",
+            "target not found",
+            "not found in package names",
+            "No package",
+        ];
         let missing = names.iter().find(|n| said.lines().any(|l| l.contains(n.as_str()) && markers.iter().any(|m| l.contains(m))));
         let last: Vec<&str> = said.trim().lines().rev().take(5).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();
@@ -176,7 +189,8 @@ fn parse_upgradable(manager: Manager, text: &str) -> HashMap<String, Option<Stri
             // `curl-8.1-r0 < 8.2-r0`
             Manager::Apk => {
                 let release = words.first()?.rsplit_once('-')?.0;
-                (words.get(1) == Some(&"<")).then(|| Some((release.rsplit_once('-')?.0.to_string(), words.get(2).map(|v| v.to_string()))))?
+                (words.get(1) == Some(&"<"))
+                    .then(|| Some((release.rsplit_once('-')?.0.to_string(), words.get(2).map(|v| v.to_string()))))?
             }
             // `curl 8.1-1 -> 8.2-1`
             Manager::Pacman => (words.get(2) == Some(&"->")).then(|| Some((words[0].to_string(), words.get(3).map(|v| v.to_string()))))?,
@@ -188,9 +202,8 @@ fn parse_upgradable(manager: Manager, text: &str) -> HashMap<String, Option<Stri
 
 /// Compares two versions of Debian packages (deb-version(7)).
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
-    let epoch = |v: &str| -> (u64, String) {
-        v.split_once(':').map_or((0, v.to_string()), |(e, rest)| (e.parse().unwrap_or(0), rest.to_string()))
-    };
+    let epoch =
+        |v: &str| -> (u64, String) { v.split_once(':').map_or((0, v.to_string()), |(e, rest)| (e.parse().unwrap_or(0), rest.to_string())) };
     let ((ea, a), (eb, b)) = (epoch(a), epoch(b));
     let revision = |v: &str| v.rsplit_once('-').map_or((v.to_string(), "0".to_string()), |(u, r)| (u.to_string(), r.to_string()));
     let ((ua, ra), (ub, rb)) = (revision(&a), revision(&b));

@@ -215,7 +215,15 @@ impl Units<'_> {
             return Err(self.could_not(verb, name, &output));
         }
         let stopped = run == Run::Stopped;
-        self.settle(name, unit, if stopped { &[("ActiveState", "inactive"), ("SubState", "dead")] } else { &[("ActiveState", "active"), ("SubState", "running")] })?;
+        self.settle(
+            name,
+            unit,
+            if stopped {
+                &[("ActiveState", "inactive"), ("SubState", "dead")]
+            } else {
+                &[("ActiveState", "active"), ("SubState", "running")]
+            },
+        )?;
         if self.host.is_live() && !desired.no_block && (if stopped { unit.stoppable() } else { unit.failed() }) {
             return Err(self.could_not(verb, name, &Output { code: 0, ..Output::default() }));
         }
@@ -272,7 +280,14 @@ impl Units<'_> {
         let template = name.split_once('@').map(|(stem, rest)| format!("{stem}@.{}", rest.rsplit('.').next().unwrap_or("service")));
         let home = self.host.expand_home("~/.config/systemd/user");
         let folders: &[&Path] = match self.scope {
-            Scope::System => &["/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"].map(Path::new),
+            Scope::System => &[
+                "/etc/systemd/system",
+                "/run/systemd/system",
+                "/usr/local/lib/systemd/system",
+                "/usr/lib/systemd/system",
+                "/lib/systemd/system",
+            ]
+            .map(Path::new),
             Scope::User | Scope::Global => &[&home, Path::new("/etc/systemd/user"), Path::new("/usr/lib/systemd/user")],
         };
         for folder in folders {

@@ -112,8 +112,7 @@ impl Unit {
 
 /// A unit's full name: `.service` follows unless it ends in a unit type.
 pub fn full_name(name: &str) -> String {
-    const TYPES: [&str; 11] =
-        ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
+    const TYPES: [&str; 11] = ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
     match name.rsplit_once('.') {
         Some((_, end)) if TYPES.contains(&end) => name.to_string(),
         _ => format!("{name}.service"),
