@@ -9,6 +9,8 @@ pub mod command;
 pub mod copy;
 pub mod dnf;
 pub mod file;
+pub mod genesis;
+pub mod get_url;
 pub mod group;
 pub mod host;
 pub mod lineinfile;
@@ -27,6 +29,8 @@ pub mod systemd;
 pub mod systemd_unit;
 #[cfg(test)]
 mod testing;
+pub mod uri;
 pub mod user;
 pub mod value;
+pub mod wait_for;
 pub mod wire;

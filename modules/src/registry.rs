@@ -5,17 +5,28 @@ use crate::module::Module;
 /// Every module, by name.
 pub const MODULES: &[Module] = &[
     crate::apt::MODULE,
+    crate::blockinfile::MODULE,
     crate::command::MODULE,
+    crate::copy::MODULE,
     crate::dnf::MODULE,
+    crate::file::MODULE,
+    crate::genesis::MODULE,
+    crate::get_url::MODULE,
     crate::group::MODULE,
+    crate::lineinfile::MODULE,
     crate::package::MODULE,
     crate::ping::MODULE,
+    crate::replace::MODULE,
     crate::script::MODULE,
     crate::service::MODULE,
     crate::shell::MODULE,
+    crate::slurp::MODULE,
+    crate::stat::MODULE,
     crate::systemd::MODULE,
     crate::systemd_unit::MODULE,
+    crate::uri::MODULE,
     crate::user::MODULE,
+    crate::wait_for::MODULE,
 ];
 
 /// The module with this short or full name (`file`, `ansible.builtin.file`, `systemd_service`).

@@ -135,3 +135,48 @@ impl Bench {
 pub(crate) fn returned(outcome: &Outcome, name: &str) -> String {
     outcome.returns.get(name).map_or_else(|| "(none)".to_string(), ToString::to_string)
 }
+
+/// A web server on loopback that answers known paths, for one test.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Answers each path with a status (and headers after it, separated by line ends) and a body; all else with 404.
+    pub(crate) fn start(answers: &[(&str, &str, &str)]) -> Server {
+        use std::io::{BufRead, BufReader, Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let answers: HashMap<String, (String, String)> =
+            answers.iter().map(|(path, status, body)| (path.to_string(), (status.to_string(), body.to_string()))).collect();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+                let (mut head, mut length) = (String::new(), 0);
+                while let Ok(read) = reader.read_line(&mut head) {
+                    let line = head[head.len() - read..].to_lowercase();
+                    length = line.strip_prefix("content-length:").and_then(|n| n.trim().parse().ok()).unwrap_or(length);
+                    if line.trim().is_empty() {
+                        break;
+                    }
+                }
+                let mut body = vec![0; length];
+                let _ = reader.read_exact(&mut body);
+                let path = head.split_whitespace().nth(1).unwrap_or_default().to_string();
+                record.lock().expect("no test panics inside").push(head + &String::from_utf8_lossy(&body));
+                let (status, body) = answers.get(&path).cloned().unwrap_or(("404 Not Found".into(), String::new()));
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Server { url, seen }
+    }
+
+    /// The requests so far, head and body.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().expect("no test panics inside").clone()
+    }
+}

@@ -15,6 +15,8 @@ pub mod overlay;
 pub mod packages;
 pub mod processes;
 pub mod units;
+pub mod wait;
+pub mod web;
 pub mod words;
 
 use crate::change::Change;
