@@ -63,11 +63,17 @@ enum Event {
     /// A module begins, with its time limit.
     Began { id: u64, limit: Option<Duration> },
     /// To be told to `engine`.
-    Say(FromAgent),
+    Say(Box<FromAgent>),
     /// Everything asked for before the stop is done.
     Stopped,
     /// The other side is gone.
     Lost(io::Error),
+}
+
+impl Event {
+    fn say(message: FromAgent) -> Event {
+        Event::Say(Box::new(message))
+    }
 }
 
 fn receive(mut input: impl Read, jobs: &Sender<ToAgent>, blobs: &Sender<Piece>) -> io::Result<()> {
@@ -92,9 +98,9 @@ fn run_all(find: Find, mut host: Host, jobs: &Receiver<ToAgent>, events: &Sender
             ToAgent::Run(request) => {
                 let limit = (request.timeout > 0).then(|| Duration::from_secs(request.timeout));
                 let _ = events.send(Event::Began { id: request.id, limit });
-                Event::Say(FromAgent::Done(answer(find, &mut host, request, limit)))
+                Event::say(FromAgent::Done(answer(find, &mut host, request, limit)))
             }
-            ToAgent::TakeOverlay => Event::Say(FromAgent::Overlay(host.take_overlay())),
+            ToAgent::TakeOverlay => Event::say(FromAgent::Overlay(host.take_overlay())),
             ToAgent::PutOverlay(bytes) => match host.put_overlay(&bytes) {
                 Ok(()) => continue,
                 Err(_) => Event::Lost(io::Error::new(io::ErrorKind::InvalidData, "the plan's memory of this host cannot be read")),
@@ -154,10 +160,10 @@ fn answer_all(output: &mut impl Write, events: &Receiver<Event>, children: &Chil
         match event {
             Ok(Event::Began { id, limit }) => running = limit.map(|limit| (id, limit, Instant::now())),
             Ok(Event::Say(message)) => {
-                if matches!(message, FromAgent::Done(_)) {
+                if matches!(*message, FromAgent::Done(_)) {
                     running = None;
                 }
-                say(output, message)?;
+                say(output, *message)?;
             }
             Ok(Event::Stopped) => return Ok(()),
             Ok(Event::Lost(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
@@ -226,7 +232,7 @@ impl Blobs for Contents {
             return Ok(bytes.to_vec());
         }
         let gone = || Halt::failed("the connection to this host ended while file content was on its way");
-        self.asks.send(Event::Say(FromAgent::NeedBlob { hash: hash.to_string() })).map_err(|_| gone())?;
+        self.asks.send(Event::say(FromAgent::NeedBlob { hash: hash.to_string() })).map_err(|_| gone())?;
         let mut content = Vec::new();
         loop {
             let piece = self.pieces.recv().map_err(|_| gone())?;
