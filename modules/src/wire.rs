@@ -184,3 +184,48 @@ pub(crate) mod bytes {
         d.deserialize_byte_buf(Bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    #[test]
+    fn messages_travel() {
+        let mut frames = Vec::new();
+        let data: Vec<u8> = (0..=255).collect();
+        write_frame(&mut frames, &ToAgent::Blob { hash: "h".into(), data: data.clone(), last: true }).expect("written");
+        assert!(frames.len() < data.len() + 40, "bytes travel as bytes: {}", frames.len());
+        write_frame(&mut frames, &ToAgent::PutOverlay(data.clone())).expect("written");
+        write_frame(&mut frames, &ToAgent::Stop).expect("written");
+        let mut from = frames.as_slice();
+        let mut next = || read_frame::<ToAgent>(&mut from).expect("whole");
+        assert!(matches!(next(), Some(ToAgent::Blob { data: got, last: true, .. }) if got == data));
+        assert!(matches!(next(), Some(ToAgent::PutOverlay(got)) if got == data));
+        assert!(matches!(next(), Some(ToAgent::Stop)));
+        assert!(next().is_none());
+    }
+
+    #[test]
+    fn a_newer_side_may_say_more() {
+        let newer =
+            Value::map([("id", Value::Int(1)), ("module", Value::str("m")), ("args", Value::map::<&str>([])), ("later", Value::Null)]);
+        let older = Value::map([("live", Value::Bool(true)), ("environment", Value::list([])), ("timeout", Value::Int(0))]);
+        let both: Map = newer.as_map().into_iter().chain(older.as_map()).flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let bytes = encode(&Value::from(both)).expect("encoded");
+        let request: Request = decode(&bytes[4..]).expect("what is not known is passed over");
+        assert_eq!((request.id, request.module.as_str(), request.live), (1, "m", true));
+    }
+
+    #[test]
+    fn broken_frames_are_refused() {
+        let too_long = (FRAME_LIMIT as u32 + 1).to_le_bytes();
+        for bytes in [&too_long[..], &[5, 0, 0, 0, 1][..], &[1, 0, 0, 0, 0xc1][..], &[1, 0][..]] {
+            let mut from = bytes;
+            // A length that is cut off is the end of the stream: the other side died.
+            let read = read_frame::<ToAgent>(&mut from);
+            assert!(matches!(read, Err(_) | Ok(None)), "{bytes:?}");
+        }
+        assert!(encode(&"x".repeat(FRAME_LIMIT)).is_err());
+    }
+}

@@ -12,22 +12,16 @@ pub fn mode_text(mode: u32) -> String {
 }
 
 impl Host {
-    /// The name of the user with this id, if `/etc/passwd` has one.
+    /// The name of the user with this id, if one has it.
     pub fn user_name(&mut self, uid: u32) -> Result<Option<String>, Halt> {
-        self.name_in("/etc/passwd", uid)
+        let name = self.names().user_name(uid)?;
+        Ok((name != uid.to_string()).then_some(name))
     }
 
-    /// The name of the group with this id, if `/etc/group` has one.
+    /// The name of the group with this id, if one has it.
     pub fn group_name(&mut self, gid: u32) -> Result<Option<String>, Halt> {
-        self.name_in("/etc/group", gid)
-    }
-
-    fn name_in(&mut self, database: &str, id: u32) -> Result<Option<String>, Halt> {
-        let bytes = self.files().read(Path::new(database))?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        let id = id.to_string();
-        let line = text.lines().find(|line| line.split(':').nth(2) == Some(id.as_str()));
-        Ok(line.and_then(|line| line.split(':').next()).map(str::to_string))
+        let name = self.names().group_name(gid)?;
+        Ok((name != gid.to_string()).then_some(name))
     }
 
     /// Adds `uid`, `gid`, `owner`, `group`, `mode`, `size` and `state` of what is at `path`, if something is.

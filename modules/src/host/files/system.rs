@@ -1,5 +1,4 @@
 //! Files as the system has them: plain reads, and writes that a crash at any moment leaves whole.
-#![expect(clippy::disallowed_methods, reason = "this is where the host's files are read and written")]
 
 use super::{FileKind, Stat};
 use crate::host::command::words_of;
