@@ -263,3 +263,121 @@ async fn ended(host: &str, said: &Tail, ending: Ending, error: Option<&io::Error
     let told = said.last_lines().into_iter().fold(told, Diagnostic::note);
     error.map_or(told.clone(), |error| told.note(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use modules::value::Map;
+    use modules::wire::Status;
+    use tokio::io::DuplexStream;
+
+    fn request(id: u64) -> Request {
+        Request { id, module: "ping".into(), args: Map::default(), live: true, environment: vec![], timeout: 0 }
+    }
+
+    fn response(id: u64) -> Response {
+        Response { id, status: Status::Done, returns: Map::default(), changes: vec![], warnings: vec![] }
+    }
+
+    /// The other end of the wire.
+    struct Far {
+        from: DuplexStream,
+        to: DuplexStream,
+        errors: DuplexStream,
+    }
+
+    impl Far {
+        async fn say(&mut self, message: &FromAgent) {
+            self.to.write_all(&wire::encode(message).unwrap()).await.unwrap();
+        }
+        async fn hear(&mut self) -> ToAgent {
+            let length = self.from.read_u32_le().await.unwrap();
+            let mut bytes = vec![0; length as usize];
+            self.from.read_exact(&mut bytes).await.unwrap();
+            wire::decode(&bytes).unwrap()
+        }
+    }
+
+    async fn pair(contents: Contents, code: i32) -> (Agent, Far) {
+        let ((stdin, from), (to, stdout), (errors, stderr)) = (tokio::io::duplex(4096), tokio::io::duplex(4096), tokio::io::duplex(4096));
+        let mut far = Far { from, to, errors };
+        far.say(&FromAgent::Hello { version: "1".into(), user: "app".into() }).await;
+        let started = Started {
+            stdin: Box::new(stdin),
+            stdout: Box::new(stdout),
+            said: Tail::follow(stderr, 1024),
+            ending: Box::pin(async move { code }),
+        };
+        (Agent::greet("web", started, Arc::new(contents)).await.unwrap(), far)
+    }
+
+    #[tokio::test]
+    async fn answers_find_their_requests() {
+        let (agent, mut far) = pair(Contents::default(), 0).await;
+        assert_eq!(agent.user, "app");
+        // The same number twice: callers number for themselves.
+        let (first, second) = (agent.ask(request(7)).await.unwrap(), agent.ask(request(7)).await.unwrap());
+        let mut numbers = Vec::new();
+        for _ in 0..2 {
+            match far.hear().await {
+                ToAgent::Run(request) => numbers.push(request.id),
+                other => panic!("{other:?}"),
+            }
+        }
+        let mut late = response(numbers[0]);
+        late.warnings.push("first".into());
+        far.say(&FromAgent::Done(response(numbers[1]))).await;
+        far.say(&FromAgent::Done(late)).await;
+        assert_eq!(answered(second).await.unwrap().id, 7);
+        assert_eq!(answered(first).await.unwrap().warnings, ["first"]);
+    }
+
+    #[tokio::test]
+    async fn content_goes_in_pieces() {
+        let contents = Contents::default();
+        let sizes = [0, 1, PIECE, PIECE + 1, 2 * PIECE];
+        let hashes: Vec<String> = sizes.iter().map(|size| contents.keep(vec![b'x'; *size])).collect();
+        let (_agent, mut far) = pair(contents, 0).await;
+        for (size, wanted) in sizes.iter().zip(&hashes) {
+            far.say(&FromAgent::NeedBlob { hash: wanted.clone() }).await;
+            let mut received = 0;
+            loop {
+                let ToAgent::Blob { hash, data, last } = far.hear().await else { panic!("no content") };
+                assert_eq!(&hash, wanted);
+                received += data.len();
+                if last {
+                    break;
+                }
+            }
+            assert_eq!(received, *size);
+        }
+        far.say(&FromAgent::NeedBlob { hash: "none".into() }).await;
+        assert!(matches!(far.hear().await, ToAgent::NoBlob { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_lost_connection_is_told_to_all_who_wait() {
+        for (code, summary) in
+            [(255, "connection to web lost"), (137, "the agent on web was killed"), (101, "the agent on web broke off with exit code 101")]
+        {
+            let (agent, mut far) = pair(Contents::default(), code).await;
+            let (one, two) = (agent.ask(request(1)).await.unwrap(), agent.ask(request(2)).await.unwrap());
+            far.errors.write_all(b"last words\n").await.unwrap();
+            drop(far);
+            for waiting in [one, two] {
+                let error = answered(waiting).await.unwrap_err();
+                assert_eq!((error.summary.as_str(), error.kind), (summary, Kind::Unreachable));
+                assert_eq!(error.notes[0], "last words");
+            }
+            assert!(!agent.alive());
+            assert!(agent.ask(request(3)).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_agent_sees_its_end() {
+        let (agent, mut far) = pair(Contents::default(), 0).await;
+        drop(agent);
+        assert_eq!(far.from.read(&mut [0]).await.unwrap(), 0);
+    }
+}

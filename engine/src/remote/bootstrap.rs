@@ -76,15 +76,14 @@ pub(crate) async fn start(host: &str, transport: &Transport, program: &Program, 
     let boot = script(program.identity().await?, matches!(transport, Transport::Ssh(_)));
     let escalation = user.map(|user| Escalation::new(host, user)).transpose()?;
     let line = escalation.as_ref().map_or_else(|| boot.clone(), |escalation| escalation.wrap(&boot));
-    let Channel { mut stdin, stdout, stderr, ending } = transport.start(host, &line).await?;
-    let mut start = Start {
-        host,
-        stdout: BufReader::new(stdout),
-        said: Tail::follow(stderr, TAIL),
-        noise: Vec::new(),
-        escalation,
-        ending: Some(ending),
-    };
+    receive(host, transport.start(host, &line).await?, program, escalation).await
+}
+
+/// Talks to the script until the agent runs in its place.
+async fn receive(host: &str, channel: Channel, program: &Program, escalation: Option<Escalation>) -> Result<Started> {
+    let Channel { mut stdin, stdout, stderr, ending } = channel;
+    let (stdout, said) = (BufReader::new(stdout), Tail::follow(stderr, TAIL));
+    let mut start = Start { host, stdout, said, noise: Vec::new(), escalation, ending: Some(ending) };
     let mut answer = start.answer(&mut stdin).await?;
     if let Some(form) = answer.strip_prefix("need ") {
         let bytes = if form == "gz" { program.packed().await? } else { program.bytes().await? };
@@ -197,4 +196,101 @@ fn refusal(host: &str, answer: &str, said: &Tail) -> Diagnostic {
             .hint("is the disk full? `df -h ~/.cache /var/tmp` there tells"),
     };
     said.last_lines().into_iter().fold(error, Diagnostic::note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::{Path, PathBuf};
+
+    /// A shell script that stands for the program: it tells its argument and a number.
+    fn program(dir: &Path, number: u32) -> Program {
+        let path = dir.join(format!("program-{number}"));
+        std::fs::write(&path, format!("#!/bin/sh\necho \"$1 {number} $(umask)\"\n")).unwrap();
+        Program::at(&path)
+    }
+
+    /// Runs the script under a shell with this home and returns what the program said.
+    async fn boot(shell: &[&str], home: &Path, program: &Program, compress: bool, before: &str) -> Result<String> {
+        let script = script(program.identity().await?, compress);
+        let home = format!("HOME={}", home.display());
+        let line = format!("{before}{script}");
+        let args: Vec<&str> = ["-u", "XDG_CACHE_HOME", &home].into_iter().chain(shell.iter().copied()).chain(["-c", &line]).collect();
+        let channel = Channel::local("/usr/bin/env".as_ref(), "env".as_ref(), &args).unwrap();
+        let mut started = receive("web", channel, program, None).await?;
+        let mut said = String::new();
+        started.stdout.read_to_string(&mut said).await.unwrap();
+        Ok(said)
+    }
+
+    fn cached(home: &Path) -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = std::fs::read_dir(home.join(".cache/engine")).unwrap().map(|e| e.unwrap().path()).collect();
+        found.sort();
+        found
+    }
+
+    fn shells() -> Vec<Vec<&'static str>> {
+        let all = [vec!["sh"], vec!["bash"], vec!["busybox", "sh"]];
+        all.into_iter().filter(|shell| std::process::Command::new(shell[0]).args(&shell[1..]).args(["-c", ":"]).output().is_ok()).collect()
+    }
+
+    #[test]
+    fn every_login_shell_can_pass_it_on() {
+        let script = script(&Identity { hash: "ab".repeat(32), size: 5 }, true);
+        assert!(!script.contains(['\'', '\\', '!', '\n']), "{script}");
+    }
+
+    #[tokio::test]
+    async fn sent_once_then_found_then_sent_again_when_broken() {
+        for shell in shells() {
+            for compress in [true, false] {
+                let dir = tempfile::tempdir().unwrap();
+                let program = program(dir.path(), 1);
+                let umask = String::from_utf8(std::process::Command::new("sh").args(["-c", "umask"]).output().unwrap().stdout).unwrap();
+                let expected = format!("agent 1 {umask}");
+                assert_eq!(boot(&shell, dir.path(), &program, compress, "").await.unwrap(), expected, "{shell:?}");
+                let files = cached(dir.path());
+                assert_eq!(files.len(), 1, "{files:?}");
+                let inode = std::fs::metadata(&files[0]).unwrap().ino();
+                assert_eq!(std::fs::metadata(&files[0]).unwrap().mode() & 0o777, 0o700);
+                assert_eq!(boot(&shell, dir.path(), &program, compress, "echo Welcome; printf unended;").await.unwrap(), expected);
+                assert_eq!(std::fs::metadata(&files[0]).unwrap().ino(), inode, "found, not sent");
+                let broken = std::fs::read_to_string(&files[0]).unwrap().replace('1', "2");
+                std::fs::write(&files[0], broken).unwrap();
+                assert_eq!(boot(&shell, dir.path(), &program, compress, "").await.unwrap(), expected);
+                assert_ne!(std::fs::metadata(&files[0]).unwrap().ino(), inode, "sent again");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn links_do_not_count_and_old_agents_go() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 1..=4 {
+            let program = program(dir.path(), number);
+            assert!(boot(&["sh"], dir.path(), &program, true, "").await.unwrap().starts_with(&format!("agent {number} ")));
+        }
+        assert_eq!(cached(dir.path()).len(), 2);
+        let program = program(dir.path(), 5);
+        let place = dir.path().join(".cache/engine").join(format!("agent-{}", program.identity().await.unwrap().hash));
+        std::fs::set_permissions(&program.path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink(&program.path, &place).unwrap();
+        boot(&["sh"], dir.path(), &program, true, "").await.unwrap();
+        assert!(std::fs::symlink_metadata(&place).unwrap().is_file(), "a link is replaced by the agent itself");
+    }
+
+    #[tokio::test]
+    async fn hosts_that_cannot_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = program(dir.path(), 1);
+        let foreign = "uname() { case $1 in -s) echo Linux;; *) echo riscv64;; esac; };";
+        let error = boot(&["sh"], dir.path(), &program, true, foreign).await.err().unwrap();
+        assert!(error.summary.starts_with("web is a `Linux riscv64` machine"), "{error}");
+        let error = boot(&["sh"], dir.path(), &program, true, "gzip() { echo no space >&2; return 1; };").await.err().unwrap();
+        assert_eq!((error.summary.as_str(), &error.notes[0][..]), ("the agent did not arrive whole on web", "no space"));
+        let error = boot(&["sh"], dir.path(), &program, true, "echo This account is closed; exit 1;").await.err().unwrap();
+        assert_eq!(error.summary, "web does not run commands of a shell");
+        assert!(error.notes.iter().any(|note| note == "This account is closed"), "{:?}", error.notes);
+    }
 }
