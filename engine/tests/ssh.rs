@@ -1,0 +1,180 @@
+//! Connections to a private sshd on loopback, with the real program as the agent.
+
+use engine::error::Kind;
+use engine::remote::{Contents, Remotes};
+use engine::transport::{Become, Connection, ConnectionKind, Ssh};
+use modules::value::Map;
+use modules::wire::{Request, Status};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An sshd with keys of its own.
+struct Server {
+    dir: tempfile::TempDir,
+    port: u16,
+    sshd: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.sshd.kill();
+        let _ = self.sshd.wait();
+    }
+}
+
+fn key(path: &Path) {
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap();
+    assert!(made.success());
+}
+
+impl Server {
+    /// `None` where no sshd is installed.
+    fn start() -> Option<Server> {
+        let sshd = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/lib/ssh/sshd"].into_iter().find(|path| Path::new(path).exists())?;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["host", "user", "stranger", "other_host"] {
+            key(&at(name));
+        }
+        std::fs::copy(at("user.pub"), at("authorized")).unwrap();
+        std::fs::create_dir(at("cache")).unwrap();
+        // As root, sshd wants its empty folder; without root it does not look.
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nPidFile none\nAuthorizedKeysFile {0}/authorized\nStrictModes no\n\
+             UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\nSetEnv XDG_CACHE_HOME={0}/cache\n",
+            dir.path().display()
+        );
+        std::fs::write(at("config"), config).unwrap();
+        let known = |name: &str| {
+            let public = std::fs::read_to_string(at(&format!("{name}.pub"))).unwrap();
+            format!("[127.0.0.1]:{port} {public}")
+        };
+        std::fs::write(at("known"), known("host")).unwrap();
+        std::fs::write(at("changed"), known("other_host")).unwrap();
+        let sshd = Command::new(sshd).args(["-D", "-f"]).arg(at("config")).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = Server { dir, port, sshd };
+        for _ in 0..100 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(server);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("sshd does not answer");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn ssh(&self, key: &str, known: &str) -> Ssh {
+        let known = format!("UserKnownHostsFile={}", self.path(known).display());
+        Ssh {
+            address: "127.0.0.1".into(),
+            port: Some(self.port),
+            user: None,
+            key_file: Some(self.path(key).display().to_string()),
+            password: None,
+            args: ["-F", "none", "-o", "IdentitiesOnly=yes", "-o", &known].map(str::to_owned).to_vec(),
+            host_key_checking: true,
+            timeout: Duration::from_secs(10),
+        }
+    }
+
+    fn connection(&self, ssh: Ssh) -> Connection {
+        // The folder's name keeps the masters of parallel tests apart.
+        Connection { host: format!("web{}", self.port), kind: ConnectionKind::Ssh(ssh) }
+    }
+
+    fn good(&self) -> Connection {
+        self.connection(self.ssh("user", "known"))
+    }
+}
+
+fn remotes() -> Remotes {
+    Remotes::with_program(Arc::new(Contents::default()), Path::new(env!("CARGO_BIN_EXE_engine")))
+}
+
+fn user(name: &str) -> Become {
+    Become { method: "sudo".into(), user: name.into(), exe: None, flags: None, password: None }
+}
+
+fn ping(live: bool) -> Request {
+    Request { id: 5, module: "ping".into(), args: Map::default(), live, environment: vec![], timeout: 0 }
+}
+
+fn sudo_to_nobody() -> bool {
+    Command::new("sudo").args(["-n", "-u", "nobody", "true"]).output().is_ok_and(|out| out.status.success())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_lines_run_and_the_master_is_found_again() {
+    let Some(server) = Server::start() else { return };
+    let connection = server.good();
+    let remotes_one = remotes();
+    let line = "echo \"it's $((20 + 1))\"; echo odd >&2; exit 3";
+    let out = remotes_one.raw(&connection, None, line).await.unwrap();
+    assert_eq!((out.code, out.text().as_str(), out.errors().as_str()), (3, "it's 21\n", "odd\n"));
+    assert_eq!(remotes_one.raw(&connection, None, "nonsense-command").await.unwrap().code, 127);
+    let parent = "cat /proc/$PPID/stat | cut -d' ' -f1; cut -d' ' -f4 /proc/$PPID/stat";
+    let first = remotes_one.raw(&connection, None, parent).await.unwrap().text();
+    remotes_one.close().await;
+    let remotes_two = remotes();
+    let second = remotes_two.raw(&connection, None, parent).await.unwrap().text();
+    assert_eq!(first, second, "the same session process of sshd serves both runs");
+    remotes_two.reset(&connection).await;
+    let third = remotes_two.raw(&connection, None, parent).await.unwrap().text();
+    assert_ne!(second, third, "a reset connects anew");
+    if sudo_to_nobody() {
+        let out = remotes_two.raw(&connection, Some(&user("nobody")), "id -un").await.unwrap();
+        assert_eq!(out.text(), "nobody\n", "{}", out.errors());
+    }
+    remotes_two.reset(&connection).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_say_why() {
+    let Some(server) = Server::start() else { return };
+    let remotes = remotes();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let table = [
+        (server.ssh("stranger", "known"), "refused the login", "ansible_ssh_private_key_file"),
+        (server.ssh("user", "none"), "the host key of", "ssh-keyscan -p"),
+        (server.ssh("user", "changed"), "has changed", "ssh-keygen -R"),
+        (Ssh { port: Some(closed), ..server.ssh("user", "known") }, "refused the connection", "ansible_port"),
+        (Ssh { address: "no-such-host.invalid".into(), ..server.ssh("user", "known") }, "does not resolve", "ansible_host"),
+    ];
+    for (ssh, summary, hint) in table {
+        let error = remotes.raw(&server.connection(ssh), None, "true").await.unwrap_err();
+        assert_eq!(error.kind, Kind::Unreachable);
+        assert!(error.summary.contains(summary), "{error:?}");
+        assert!(error.hints.iter().any(|h| h.contains(hint)), "{error:?}");
+        assert!(!error.notes.is_empty(), "{error:?}");
+    }
+    let option = Ssh { address: "-oProxyCommand=touch /tmp/x".into(), ..server.ssh("user", "known") };
+    assert_eq!(remotes.raw(&server.connection(option), None, "true").await.unwrap_err().kind, Kind::Input);
+    let unchecked = server.connection(Ssh { host_key_checking: false, ..server.ssh("user", "none") });
+    assert_eq!(remotes.raw(&unchecked, None, "echo in").await.unwrap().text(), "in\n");
+    remotes.reset(&unchecked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jump_host_is_passed_through() {
+    let Some(server) = Server::start() else { return };
+    let mut ssh = server.ssh("user", "known");
+    // -J reads neither -i nor -o, so the way over the jump host is a ProxyCommand with the same options.
+    let proxy = format!(
+        "ProxyCommand=ssh -F none -i {} -o UserKnownHostsFile={} -p {} -W %h:%p 127.0.0.1",
+        server.path("user").display(),
+        server.path("known").display(),
+        server.port
+    );
+    ssh.args.extend(["-o".into(), proxy]);
+    let (connection, remotes) = (server.connection(ssh), remotes());
+    assert_eq!(remotes.raw(&connection, None, "echo through").await.unwrap().text(), "through\n");
+    remotes.reset(&connection).await;
+}
