@@ -3,7 +3,7 @@
 use engine::error::Kind;
 use engine::remote::{Contents, Remotes};
 use engine::transport::{Become, Connection, ConnectionKind, Ssh};
-use modules::value::Map;
+use modules::value::{Map, Value};
 use modules::wire::{Request, Status};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -177,4 +177,79 @@ async fn a_jump_host_is_passed_through() {
     let (connection, remotes) = (server.connection(ssh), remotes());
     assert_eq!(remotes.raw(&connection, None, "echo through").await.unwrap().text(), "through\n");
     remotes.reset(&connection).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_are_sent_once_and_answer() {
+    let Some(server) = Server::start() else { return };
+    let (connection, remotes) = (server.good(), remotes());
+    let asked = (0..20).map(|_| remotes.run(&connection, None, ping(true)));
+    for response in futures::future::join_all(asked).await {
+        let response = response.unwrap();
+        assert_eq!(response.id, 5);
+        assert!(matches!(response.status, Status::Done), "{response:?}");
+    }
+    remotes.close().await;
+    let agents = || std::fs::read_dir(server.path("cache/engine")).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let sent = agents();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    let again = Remotes::with_program(Arc::new(Contents::default()), Path::new(env!("CARGO_BIN_EXE_engine")));
+    again.run(&connection, None, ping(false)).await.unwrap();
+    again.reset(&connection).await;
+    again.run(&connection, None, ping(true)).await.unwrap();
+    assert_eq!(agents(), sent);
+    again.reset(&connection).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_have_agents_of_their_own_and_share_the_plan() {
+    let Some(server) = Server::start() else { return };
+    if !sudo_to_nobody() {
+        return;
+    }
+    let (connection, remotes) = (server.good(), remotes());
+    let path = server.path("planned").display().to_string();
+    let request = |module: &str, args: &[(&str, &str)]| Request {
+        module: module.into(),
+        args: args.iter().map(|(name, value)| (Value::str(name), Value::str(value))).collect(),
+        ..ping(false)
+    };
+    remotes.run(&connection, None, request("file", &[("path", &path), ("state", "directory"), ("mode", "0755")])).await.unwrap();
+    let seen = remotes.run(&connection, Some(&user("nobody")), request("stat", &[("path", &path)])).await.unwrap();
+    assert!(format!("{:?}", seen.returns).contains("isdir"), "{seen:?}");
+    let back = remotes.run(&connection, None, request("stat", &[("path", &path)])).await.unwrap();
+    assert!(format!("{:?}", back.returns).contains("isdir"), "{back:?}");
+    assert!(!Path::new(&path).exists());
+    let error = remotes.run(&connection, Some(&user("no-such-user")), ping(true)).await.unwrap_err();
+    assert!(error.summary.contains("`no-such-user` does not exist"), "{error:?}");
+    remotes.reset(&connection).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_connection_is_told() {
+    let Some(server) = Server::start() else { return };
+    let (connection, remotes) = (server.good(), remotes());
+    remotes.run(&connection, None, ping(true)).await.unwrap();
+    let request = Request {
+        module: "command".into(),
+        args: [(Value::str("cmd"), Value::str("sh -c 'kill $PPID; sleep 5'"))].into_iter().collect(),
+        ..ping(true)
+    };
+    let _ = remotes.raw(&connection, None, "kill $PPID").await;
+    let error = remotes.run(&connection, None, request).await;
+    // Its session process is gone, and with it the agent: either the request is lost or a new connection carries it.
+    if let Err(error) = error {
+        assert_eq!(error.kind, Kind::Unreachable);
+        remotes.run(&connection, None, ping(true)).await.unwrap();
+    }
+    remotes.reset(&connection).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn this_machine_needs_no_ssh() {
+    let (connection, remotes) = (Connection { host: "localhost".into(), kind: ConnectionKind::Local }, remotes());
+    let response = remotes.run(&connection, None, ping(true)).await.unwrap();
+    assert!(matches!(response.status, Status::Done), "{response:?}");
+    assert_eq!(remotes.raw(&connection, None, "echo here; exit 2").await.unwrap().code, 2);
+    remotes.close().await;
 }

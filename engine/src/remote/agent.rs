@@ -16,6 +16,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 const GREETING: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// In place of a frame: close the agent's input.
+const CLOSE: Vec<u8> = Vec::new();
+
 /// A running agent. Dropping it ends it.
 pub(crate) struct Agent {
     /// Who it runs as.
@@ -122,9 +125,11 @@ impl Agent {
         Ok(())
     }
 
-    /// Ends it, and waits a little until it has.
+    /// Ends it, and waits a little until it has. What still runs there is killed: to its end it would not hear of ours.
     pub(crate) async fn stop(&self) {
-        let _ = self.send(&ToAgent::Stop).await;
+        let idle = lock(&self.waiting).runs.is_empty();
+        let last = if idle { wire::encode(&ToAgent::Stop).unwrap_or_default() } else { CLOSE };
+        let _ = self.frames.send(last).await;
         let mut ended = self.ended.clone();
         let _ = tokio::time::timeout(FAREWELL, ended.wait_for(|ended| *ended)).await;
     }
@@ -143,9 +148,12 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes frames until nobody is left to send any; then the agent sees the end of its input.
+/// Writes frames until nobody is left to send any or one says to close; then the agent sees the end of its input.
 async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut frames: mpsc::Receiver<Vec<u8>>) {
     while let Some(frame) = frames.recv().await {
+        if frame.is_empty() {
+            break;
+        }
         if stdin.write_all(&frame).await.is_err() || stdin.flush().await.is_err() {
             return;
         }
@@ -372,6 +380,18 @@ mod tests {
             assert!(!agent.alive());
             assert!(agent.ask(request(3)).await.is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn a_stop_kills_what_still_runs() {
+        let (agent, mut far) = pair(Contents::default(), 0).await;
+        let _answer = agent.ask(request(1)).await.unwrap();
+        far.hear().await;
+        let far = async {
+            assert_eq!(far.from.read(&mut [0]).await.unwrap(), 0, "the input ends without `Stop`");
+            drop(far);
+        };
+        tokio::join!(agent.stop(), far);
     }
 
     #[tokio::test]
