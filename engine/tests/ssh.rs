@@ -208,40 +208,35 @@ async fn users_have_agents_of_their_own_and_share_the_plan() {
         return;
     }
     let (connection, remotes) = (server.good(), remotes());
-    let path = server.path("planned").display().to_string();
-    let request = |module: &str, args: &[(&str, &str)]| Request {
-        module: module.into(),
-        args: args.iter().map(|(name, value)| (Value::str(name), Value::str(value))).collect(),
-        ..ping(false)
-    };
-    remotes.run(&connection, None, request("file", &[("path", &path), ("state", "directory"), ("mode", "0755")])).await.unwrap();
-    let seen = remotes.run(&connection, Some(&user("nobody")), request("stat", &[("path", &path)])).await.unwrap();
-    assert!(format!("{:?}", seen.returns).contains("isdir"), "{seen:?}");
-    let back = remotes.run(&connection, None, request("stat", &[("path", &path)])).await.unwrap();
-    assert!(format!("{:?}", back.returns).contains("isdir"), "{back:?}");
-    assert!(!Path::new(&path).exists());
+    let group =
+        || Request { module: "group".into(), args: [(Value::str("name"), Value::str("enginetest"))].into_iter().collect(), ..ping(false) };
+    let planned = |response: modules::wire::Response| response.changes.len();
+    assert_eq!(planned(remotes.run(&connection, None, group()).await.unwrap()), 1);
+    let seen = remotes.run(&connection, Some(&user("nobody")), group()).await.unwrap();
+    assert_eq!(planned(seen), 0, "what root's plan makes is there in nobody's");
+    assert_eq!(planned(remotes.run(&connection, None, group()).await.unwrap()), 0, "and it comes back");
     let error = remotes.run(&connection, Some(&user("no-such-user")), ping(true)).await.unwrap_err();
     assert!(error.summary.contains("`no-such-user` does not exist"), "{error:?}");
     remotes.reset(&connection).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_connection_is_told() {
+async fn a_killed_connection_is_told_and_made_anew() {
     let Some(server) = Server::start() else { return };
     let (connection, remotes) = (server.good(), remotes());
     remotes.run(&connection, None, ping(true)).await.unwrap();
-    let request = Request {
-        module: "command".into(),
-        args: [(Value::str("cmd"), Value::str("sh -c 'kill $PPID; sleep 5'"))].into_iter().collect(),
-        ..ping(true)
+    let sleep =
+        Request { module: "command".into(), args: [(Value::str("cmd"), Value::str("sleep 30"))].into_iter().collect(), ..ping(true) };
+    let kill = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        // The session process of sshd, which holds the connection.
+        remotes.raw(&connection, None, "kill $PPID").await
     };
-    let _ = remotes.raw(&connection, None, "kill $PPID").await;
-    let error = remotes.run(&connection, None, request).await;
-    // Its session process is gone, and with it the agent: either the request is lost or a new connection carries it.
-    if let Err(error) = error {
-        assert_eq!(error.kind, Kind::Unreachable);
-        remotes.run(&connection, None, ping(true)).await.unwrap();
-    }
+    let (broken, _) = tokio::join!(remotes.run(&connection, None, sleep), kill);
+    let error = broken.unwrap_err();
+    assert_eq!(error.kind, Kind::Unreachable);
+    assert!(error.summary.ends_with("lost"), "{error:?}");
+    remotes.run(&connection, None, ping(true)).await.unwrap();
     remotes.reset(&connection).await;
 }
 
