@@ -1,5 +1,7 @@
 //! Connections to a private sshd on loopback, with the real program as the agent.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use engine::error::Kind;
 use engine::remote::{Contents, Remotes};
 use engine::transport::{Become, Connection, ConnectionKind, Ssh};
