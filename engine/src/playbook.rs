@@ -1,9 +1,25 @@
 //! Playbooks as written: plays, blocks, tasks, roles, handlers. Nothing is rendered, merged or imported here.
 
-use crate::error::{Diagnostic, Result};
+mod action;
+pub mod actions;
+mod files;
+mod item;
+mod keywords;
+mod loader;
+mod play;
+mod reader;
+mod role;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use actions::{known_module, short_name};
+pub use loader::Loader;
+pub use role::Role;
+
 use crate::source::Place;
 use crate::yaml::Node;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Named values as written, in order.
@@ -170,13 +186,13 @@ pub struct Task {
 pub struct Action {
     /// Where the module's name stands.
     pub place: Place,
-    /// The module's name as written: `copy`, `ansible.builtin.copy`.
+    /// The module's name as written: `copy`, `ansible.builtin.copy`; a template where `action: "{{ x }} …"` has one.
     pub module: String,
     /// Named arguments, from a mapping, from `key=value` words, and from `args:`.
     pub args: Vars,
     /// The free-form part: a command line, the file of an include.
     pub free_form: Option<Node>,
-    /// A whole-arguments template: `args: "{{ dict }}"` or `copy: "{{ dict }}"`.
+    /// A whole-arguments template: `args: "{{ dict }}"` or `copy: "{{ dict }}"`. It is weaker than `args`.
     pub template: Option<Node>,
     /// Whether `local_action` asked for the controller.
     pub local: bool,
@@ -212,77 +228,5 @@ impl Keywords {
     /// A keyword of `others`; the last one written wins.
     pub fn other(&self, name: &str) -> Option<&Node> {
         self.others.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v)
-    }
-}
-
-/// A role's files. Task files other than `main` are read on demand with [`Role::tasks`].
-#[derive(Debug, Clone)]
-pub struct Role {
-    /// Its name.
-    pub name: String,
-    /// Its folder.
-    pub path: PathBuf,
-    /// `defaults/main` (a file or a folder of files).
-    pub defaults: Vars,
-    /// `vars/main`.
-    pub vars: Vars,
-    /// `meta/main`: dependencies.
-    pub dependencies: Vec<RoleUse>,
-    /// `meta/main`: `allow_duplicates`.
-    pub allow_duplicates: bool,
-    /// `meta/argument_specs` or `argument_specs` in `meta/main`, as written.
-    pub argument_specs: Option<Node>,
-}
-
-impl Role {
-    /// `tasks/NAME.yml` (`.yaml`, no ending); none when `main` is not there.
-    pub fn tasks(&self, from: &str) -> Result<Vec<Item>> {
-        let _ = from;
-        Err(Box::new(Diagnostic::input("not there yet")))
-    }
-    /// `handlers/NAME.yml`; none when `main` is not there.
-    pub fn handlers(&self, from: &str) -> Result<Vec<Item>> {
-        let _ = from;
-        Err(Box::new(Diagnostic::input("not there yet")))
-    }
-    /// `defaults/NAME` or `vars/NAME` (`kind`), for `defaults_from` and `vars_from`.
-    pub fn variables(&self, kind: &str, from: &str) -> Result<Vars> {
-        let _ = (kind, from);
-        Err(Box::new(Diagnostic::input("not there yet")))
-    }
-}
-
-/// Reads playbooks, task files, variable files and roles; keeps what it has read and the warnings.
-pub struct Loader {}
-
-impl Loader {
-    /// With the folders that roles are searched in after those beside the playbook (`roles_path`).
-    pub fn new(roles_path: Vec<PathBuf>) -> Loader {
-        let _ = roles_path;
-        Loader {}
-    }
-    /// Reads a playbook. All errors of the file at once.
-    pub fn playbook(&self, path: &Path) -> Result<Playbook, Vec<Diagnostic>> {
-        Err(vec![Diagnostic::input(format!("not there yet: {}", path.display()))])
-    }
-    /// Reads a task file (for `import_tasks`, `include_tasks`).
-    pub fn tasks(&self, path: &Path) -> Result<Vec<Item>> {
-        let _ = path;
-        Err(Box::new(Diagnostic::input("not there yet")))
-    }
-    /// Reads a file of variables.
-    pub fn variables(&self, path: &Path) -> Result<Vars> {
-        let _ = path;
-        Err(Box::new(Diagnostic::input("not there yet")))
-    }
-    /// Finds and reads a role: `playbook_dir/roles`, collections, the roles path, `playbook_dir`; `near` is the folder
-    /// of the role that asks, searched first.
-    pub fn role(&self, name: &str, playbook_dir: &Path, near: Option<&Path>) -> Result<Arc<Role>> {
-        let _ = (name, playbook_dir, near);
-        Err(Box::new(Diagnostic::input("not there yet")))
-    }
-    /// Warnings collected so far; each is given once.
-    pub fn warnings(&self) -> Vec<Diagnostic> {
-        Vec::new()
     }
 }

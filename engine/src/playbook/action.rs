@@ -1,0 +1,182 @@
+//! A task's module and its arguments, in every form that Ansible takes.
+
+use super::actions::{is_command, is_command_option, known_module, known_names, short_name, takes_text};
+use super::keywords::is_template;
+use super::reader::Reader;
+use super::words::{self, Finder, Unbalanced};
+use super::{Action, Vars};
+use crate::error::Diagnostic;
+use crate::source::Place;
+use crate::yaml::{Data, Node};
+
+impl Reader<'_> {
+    /// Reads `module: value`, `action: value` or `local_action: value`, with the task's `args` beneath.
+    pub(super) fn action(&mut self, key: &Node, value: &Node, args: Option<&Node>) -> Option<Action> {
+        let place = key.place().clone();
+        let mut action = match key.as_str()? {
+            word @ ("action" | "local_action") => Action { local: word == "local_action", ..self.called(word, value)? },
+            module => {
+                let mut action = nothing(place, module.to_string());
+                self.fill(&mut action, value);
+                action
+            }
+        };
+        if !known_module(&action.module) && !is_template(&action.module) {
+            self.unknown_module(&action.module, &action.place);
+        }
+        if let Some(args) = args {
+            self.defaults(&mut action, args);
+        }
+        Some(action)
+    }
+
+    pub(super) fn unknown_module(&mut self, name: &str, place: &Place) {
+        let mut error = Diagnostic::input(format!("unknown module `{name}`")).at(place).nearest(short_name(name), known_names());
+        if error.hints.is_empty() {
+            error = error.hint("`engine modules` lists all there are");
+        }
+        self.error(error);
+    }
+
+    /// `action: module k=v`, `action: {module: name, …}`.
+    fn called(&mut self, word: &str, value: &Node) -> Option<Action> {
+        if value.as_map().is_none() {
+            let Some(text) = value.as_str() else {
+                self.error(Diagnostic::input(format!("`{word}` must name a module, not be a {}", value.type_name())).at(value.place()));
+                return None;
+            };
+            return self.named_first(word, text, value.place());
+        }
+        let Some(module) = value.get("module") else {
+            self.error(Diagnostic::input(format!("`{word}` needs the key `module`")).at(value.place()));
+            return None;
+        };
+        let text = module.as_str().unwrap_or_default();
+        let mut action = self.named_first(word, text, module.place())?;
+        let own = value.as_map().unwrap_or_default().iter().filter(|(key, _)| key.as_str() != Some("module"));
+        self.fill_pairs(&mut action, own);
+        Some(action)
+    }
+
+    /// A module's name and its arguments as one text.
+    fn named_first(&mut self, word: &str, text: &str, place: &Place) -> Option<Action> {
+        let first = match words::split(text) {
+            Ok((_, words)) => words.first().map(|word| word.text),
+            Err(error) => {
+                self.unbalanced(&error, word, place);
+                return None;
+            }
+        };
+        let Some(module) = first else {
+            self.error(Diagnostic::input(format!("`{word}` names no module")).at(place));
+            return None;
+        };
+        let mut finder = Finder::new(place, text);
+        let mut action = nothing(finder.place(module), module.to_string());
+        let rest = text.trim_start()[module.len()..].trim_start();
+        if !rest.is_empty() {
+            let at = finder.place(rest);
+            self.fill_text(&mut action, &Node::new(at, Data::Str(rest.into())), rest);
+        }
+        Some(action)
+    }
+
+    /// Reads the value under a module's name.
+    fn fill(&mut self, action: &mut Action, value: &Node) {
+        match value.data() {
+            Data::Null => {}
+            Data::Map(pairs) => self.fill_pairs(action, pairs.iter()),
+            Data::Str(text) => self.fill_text(action, value, text),
+            Data::Unsafe(_) | Data::Vault(_) if takes_text(&action.module) => action.free_form = Some(value.clone()),
+            _ => {
+                let what = format!("the arguments of `{}` must be a dictionary or text, not a {}", action.module, value.type_name());
+                let mut error = Diagnostic::input(what).at(value.place());
+                if is_command(&action.module) && value.as_list().is_some() {
+                    error = error.hint("a list of words goes under `argv`");
+                }
+                self.error(error);
+            }
+        }
+    }
+
+    fn fill_pairs<'n>(&mut self, action: &mut Action, pairs: impl Iterator<Item = &'n (Node, Node)>) {
+        for (key, value) in pairs {
+            match key.as_str() {
+                Some("_raw_params") => action.free_form = Some(value.clone()),
+                Some(name) => set(&mut action.args, name, value.clone()),
+                None => self.error(Diagnostic::input(format!("the name of an argument of `{}` must be text", action.module)).at(key.place())),
+            }
+        }
+    }
+
+    /// `key=value` words, and free text where the module takes it.
+    fn fill_text(&mut self, action: &mut Action, value: &Node, text: &str) {
+        let (lead, words) = match words::split(text) {
+            Ok(split) => split,
+            Err(error) => return self.unbalanced(&error, &action.module, value.place()),
+        };
+        let command = is_command(&action.module);
+        let dictionary = matches!(short_name(&action.module), "set_fact" | "add_host" | "group_by");
+        if is_lone_template(text) && words.len() == 1 && (dictionary || !takes_text(&action.module)) {
+            action.template = Some(value.clone());
+            return;
+        }
+        let option = |word: &words::Word<'_>| words::key_value(word.text).filter(|(key, _)| !command || is_command_option(key));
+        let mut finder = Finder::new(value.place(), text);
+        for word in &words {
+            let place = finder.place(word.text);
+            if let Some((key, given)) = option(word) {
+                set(&mut action.args, &key, Node::new(place, Data::Str(given.into())));
+            } else if !takes_text(&action.module) && known_module(&action.module) && word.text != "\\" {
+                let error = Diagnostic::input(format!("`{}` takes no free text", action.module)).at(&place);
+                return self.error(error.label("not `name=value`").hint("write the arguments as a dictionary, or put the value into quotes"));
+            }
+        }
+        if let Some(free) = words::joined(lead, &words, |word| option(word).is_some()) {
+            let place = if free == text { value.place().clone() } else { Finder::new(value.place(), text).place(&free) };
+            action.free_form = Some(Node::new(place, Data::Str(free.into())));
+        }
+    }
+
+    /// The task's `args`: beneath what stands under the module itself.
+    fn defaults(&mut self, action: &mut Action, args: &Node) {
+        match args.data() {
+            Data::Null => {}
+            Data::Map(pairs) => {
+                let own = std::mem::take(&mut action.args);
+                let free = action.free_form.take();
+                self.fill_pairs(action, pairs.iter());
+                action.free_form = free.or(action.free_form.take());
+                for (name, value) in own {
+                    set(&mut action.args, &name, value);
+                }
+            }
+            Data::Str(text) if is_lone_template(text) => {
+                action.template.get_or_insert_with(|| args.clone());
+            }
+            _ => self.error(Diagnostic::input("`args` must be a dictionary or a template that gives one").at(args.place())),
+        }
+    }
+
+    fn unbalanced(&mut self, error: &Unbalanced, module: &str, place: &Place) {
+        let error = Diagnostic::input(format!("`{}` is never closed in the arguments of `{module}`", error.0)).at(place);
+        self.error(error.hint("write the arguments as a dictionary, or put text with an apostrophe into quotes"));
+    }
+}
+
+fn nothing(place: Place, module: String) -> Action {
+    Action { place, module, args: Vars::new(), free_form: None, template: None, local: false }
+}
+
+fn is_lone_template(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with("{{") && text.ends_with("}}")
+}
+
+/// Sets an argument; the last one written wins.
+fn set(args: &mut Vars, name: &str, value: Node) {
+    match args.iter_mut().find(|(known, _)| known == name) {
+        Some((_, old)) => *old = value,
+        None => args.push((name.to_string(), value)),
+    }
+}

@@ -1,0 +1,145 @@
+//! The files that a run reads: each once, with its digest and its warnings.
+
+use super::Vars;
+use super::role::Role;
+use crate::error::{Diagnostic, Result};
+use crate::source::{Place, Source};
+use crate::yaml::{self, Node};
+use indexmap::IndexMap;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Files read so far. Shared by the loader and the roles it hands out.
+#[derive(Default)]
+pub(super) struct Files {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    read: BTreeMap<PathBuf, (String, Result<Option<Node>>)>,
+    roles: HashMap<PathBuf, Arc<Role>>,
+    warnings: Vec<Diagnostic>,
+    warned: HashSet<String>,
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Files")
+    }
+}
+
+impl Files {
+    // What a panicking thread left is whole: every change is one insertion.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The only document of a file; none when it is empty.
+    pub(super) fn document(&self, path: &Path) -> Result<Option<Node>> {
+        if let Some((_, document)) = self.state().read.get(path) {
+            return document.clone();
+        }
+        let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
+        let digest = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let document = self.parsed(path, bytes);
+        self.state().read.insert(path.to_path_buf(), (digest, document.clone()));
+        document
+    }
+
+    fn parsed(&self, path: &Path, bytes: Vec<u8>) -> Result<Option<Node>> {
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            let place = Place { line: u32::try_from(line).unwrap_or(0), column: 1, ..Place::nowhere(&path.display().to_string()) };
+            Diagnostic::input("the file is not text in UTF-8").at(&place)
+        })?;
+        let source = Source::new(path, text);
+        if source.text().starts_with("$ANSIBLE_VAULT;") {
+            let place = Place { source: source.clone(), line: 1, column: 1, length: 14 };
+            let error = Diagnostic::input("the file is encrypted with Ansible Vault, which is not supported yet").at(&place);
+            return Err(Box::new(error.hint("decrypt it with `ansible-vault decrypt`")));
+        }
+        let documents = yaml::parse(&source)?;
+        for warning in documents.warnings {
+            self.warn(warning);
+        }
+        match documents.nodes.get(1) {
+            Some(second) => Err(Box::new(Diagnostic::input("the file has more than one YAML document").at(second.place()))),
+            None => Ok(documents.nodes.into_iter().next().filter(|node| !node.is_null())),
+        }
+    }
+
+    /// A file's variables: a dictionary, or nothing.
+    pub(super) fn variables(&self, path: &Path) -> Result<Vars> {
+        let Some(node) = self.document(path)? else { return Ok(Vars::new()) };
+        let Some(pairs) = node.as_map() else {
+            let error = Diagnostic::input(format!("a file of variables must be a dictionary, not a {}", node.type_name()));
+            return Err(Box::new(error.at(node.place())));
+        };
+        let mut vars = Vars::new();
+        for (key, value) in pairs {
+            match key.as_str() {
+                Some(name) => vars.push((name.to_string(), value.clone())),
+                None => self.warn(Diagnostic::input("the name of a variable must be text; this one is left out").at(key.place())),
+            }
+        }
+        Ok(vars)
+    }
+
+    /// The variables of several files; of equal names the last is kept.
+    pub(super) fn merged(&self, paths: &[PathBuf]) -> Result<Vars> {
+        let mut merged = IndexMap::new();
+        for path in paths {
+            merged.extend(self.variables(path)?);
+        }
+        Ok(merged.into_iter().collect())
+    }
+
+    /// Keeps a warning, once.
+    pub(super) fn warn(&self, warning: Diagnostic) {
+        let place = warning.place.as_ref().map(ToString::to_string).unwrap_or_default();
+        let mut state = self.state();
+        if state.warned.insert(format!("{place} {}", warning.summary)) {
+            state.warnings.push(warning);
+        }
+    }
+
+    /// The warnings that have not been taken yet.
+    pub(super) fn take_warnings(&self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.state().warnings)
+    }
+
+    /// Every file read, with its SHA-256.
+    pub(super) fn digests(&self) -> Vec<(PathBuf, String)> {
+        self.state().read.iter().map(|(path, (digest, _))| (path.clone(), digest.clone())).collect()
+    }
+
+    /// The role in this folder, if it was read before.
+    pub(super) fn known_role(&self, folder: &Path) -> Option<Arc<Role>> {
+        self.state().roles.get(folder).cloned()
+    }
+
+    /// Keeps a role.
+    pub(super) fn keep_role(&self, role: Arc<Role>) {
+        self.state().roles.insert(role.path.clone(), role);
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {
+    let diagnostic = Diagnostic::input(format!("cannot read `{}`", path.display())).note(error.to_string());
+    let (Some(folder), Some(wrong)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else { return Box::new(diagnostic) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names = names_in(folder);
+    Box::new(diagnostic.nearest(wrong, names.iter().map(String::as_str)))
+}
+
+/// The names in a folder, sorted; none when it cannot be read.
+pub(super) fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}

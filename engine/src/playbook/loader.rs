@@ -1,0 +1,76 @@
+//! The loader: what the rest of the program reads playbooks, task files, variables and roles with.
+
+use super::files::Files;
+use super::keywords::Owner;
+use super::reader::Reader;
+use super::role::{self, Role};
+use super::{Item, Playbook, Vars};
+use crate::error::{Diagnostic, Result};
+use crate::source::{Place, Source};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Reads playbooks, task files, variable files and roles; keeps what it has read and the warnings.
+#[derive(Debug)]
+pub struct Loader {
+    files: Arc<Files>,
+    roles_path: Vec<PathBuf>,
+}
+
+impl Loader {
+    /// With the folders that roles are searched in after those beside the playbook (`roles_path`); when there are none,
+    /// in ansible-core's default folders.
+    pub fn new(roles_path: Vec<PathBuf>) -> Loader {
+        Loader { files: Arc::default(), roles_path }
+    }
+
+    /// Reads a playbook.
+    ///
+    /// # Errors
+    /// All errors of the file at once.
+    pub fn playbook(&self, path: &Path) -> Result<Playbook, Vec<Diagnostic>> {
+        let document = self.files.document(path).map_err(|error| vec![*error])?;
+        let Some(document) = document else {
+            let place = Place { source: Source::new(path, ""), line: 0, column: 0, length: 0 };
+            return Err(vec![Diagnostic::input("the playbook is empty").at(&place)]);
+        };
+        let mut reader = Reader::new(path, &self.files);
+        let plays = reader.plays(&document);
+        reader.finish(Playbook { path: path.to_path_buf(), plays })
+    }
+
+    /// Reads a task file (for `import_tasks`, `include_tasks`). Handlers may stand in it as well.
+    ///
+    /// # Errors
+    /// The first error of the file; the others are its notes.
+    pub fn tasks(&self, path: &Path) -> Result<Vec<Item>> {
+        role::task_file(&self.files, path, Owner::Handler)
+    }
+
+    /// Reads a file of variables.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that is no dictionary.
+    pub fn variables(&self, path: &Path) -> Result<Vars> {
+        self.files.variables(path)
+    }
+
+    /// Finds and reads a role: in collections when named so, then in `playbook_dir/roles`, the roles path, beside `near`
+    /// (the folder of the role that asks), and in `playbook_dir`.
+    ///
+    /// # Errors
+    /// A role that is nowhere, with every folder searched; or what is wrong in its files.
+    pub fn role(&self, name: &str, playbook_dir: &Path, near: Option<&Path>) -> Result<Arc<Role>> {
+        role::find(&self.files, &self.roles_path, name, playbook_dir, near)
+    }
+
+    /// Warnings since the last call; each is given once.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        self.files.take_warnings()
+    }
+
+    /// Every file read so far, with its SHA-256 in hexadecimal, sorted by path.
+    pub fn files(&self) -> Vec<(PathBuf, String)> {
+        self.files.digests()
+    }
+}
