@@ -104,7 +104,9 @@ impl Reader<'_> {
             match key.as_str() {
                 Some("_raw_params") => action.free_form = Some(value.clone()),
                 Some(name) => set(&mut action.args, name, value.clone()),
-                None => self.error(Diagnostic::input(format!("the name of an argument of `{}` must be text", action.module)).at(key.place())),
+                None => {
+                    self.error(Diagnostic::input(format!("the name of an argument of `{}` must be text", action.module)).at(key.place()))
+                }
             }
         }
     }
@@ -129,7 +131,8 @@ impl Reader<'_> {
                 set(&mut action.args, &key, Node::new(place, Data::Str(given.into())));
             } else if !takes_text(&action.module) && known_module(&action.module) && word.text != "\\" {
                 let error = Diagnostic::input(format!("`{}` takes no free text", action.module)).at(&place);
-                return self.error(error.label("not `name=value`").hint("write the arguments as a dictionary, or put the value into quotes"));
+                return self
+                    .error(error.label("not `name=value`").hint("write the arguments as a dictionary, or put the value into quotes"));
             }
         }
         if let Some(free) = words::joined(lead, &words, |word| option(word).is_some()) {

@@ -38,8 +38,18 @@ const COMMANDS: &[&str] = &["command", "shell", "raw", "script", "expect"];
 const COMMAND_OPTIONS: &[&str] = &["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends"];
 
 /// Modules that take free text beside `key=value` words.
-const FREE_TEXT: &[&str] =
-    &["include", "include_vars", "include_tasks", "include_role", "import_tasks", "import_role", "add_host", "group_by", "set_fact", "meta"];
+const FREE_TEXT: &[&str] = &[
+    "include",
+    "include_vars",
+    "include_tasks",
+    "include_role",
+    "import_tasks",
+    "import_role",
+    "add_host",
+    "group_by",
+    "set_fact",
+    "meta",
+];
 
 /// A module's name without its collection: `copy` of `ansible.builtin.copy`.
 pub fn short_name(name: &str) -> &str {

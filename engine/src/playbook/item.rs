@@ -40,7 +40,8 @@ impl Reader<'_> {
 
     fn item(&mut self, node: &Node, owner: Owner) -> Option<Item> {
         if node.as_map().is_none() {
-            let mut error = Diagnostic::input(format!("{} must be a dictionary, not a {}", owner.noun(), node.type_name())).at(node.place());
+            let mut error =
+                Diagnostic::input(format!("{} must be a dictionary, not a {}", owner.noun(), node.type_name())).at(node.place());
             if let Some(name) = node.as_str().filter(|name| known_module(name)) {
                 error = error.hint(format!("write `{name}:` to call the module"));
             }

@@ -139,7 +139,9 @@ impl Role {
 impl Reader<'_> {
     fn dependencies(&mut self, meta: &Node) -> Vec<RoleUse> {
         let Some(pairs) = meta.as_map() else {
-            self.error(Diagnostic::input(format!("a role's `meta/main` must be a dictionary, not a {}", meta.type_name())).at(meta.place()));
+            self.error(
+                Diagnostic::input(format!("a role's `meta/main` must be a dictionary, not a {}", meta.type_name())).at(meta.place()),
+            );
             return Vec::new();
         };
         for (key, _) in pairs {
