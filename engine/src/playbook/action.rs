@@ -5,8 +5,8 @@ use super::keywords::is_template;
 use super::reader::Reader;
 use super::words::{self, Finder, Unbalanced};
 use super::{Action, Vars};
-use crate::error::Diagnostic;
-use crate::source::Place;
+use crate::error::{Diagnostic, Result};
+use crate::source::{Place, Source};
 use crate::yaml::{Data, Node};
 
 impl Reader<'_> {
@@ -165,6 +165,26 @@ impl Reader<'_> {
         let error = Diagnostic::input(format!("`{}` is never closed in the arguments of `{module}`", error.0)).at(place);
         self.error(error.hint("write the arguments as a dictionary, or put text with an apostrophe into quotes"));
     }
+}
+
+/// The `key=value` words of a text that is an option rather than a file's scalar, e.g. `-e 'a=1 b="x y"'`.
+///
+/// # Errors
+/// An open quote or template, or a word that is no `key=value`.
+pub fn key_values(text: &str, source: &Source) -> Result<Vars> {
+    let start = Place { source: source.clone(), line: 1, column: 1, length: 0 };
+    let (_, words) = words::split(text)
+        .map_err(|open| Diagnostic::input(format!("`{}` is never closed", open.0)).at(&start).hint("put the text into quotes"))?;
+    let mut finder = Finder::new(&start, text);
+    let mut vars = Vars::new();
+    for word in words {
+        let place = finder.place(word.text);
+        let Some((key, value)) = words::key_value(word.text) else {
+            return Err(Box::new(Diagnostic::input(format!("`{}` is not `name=value`", word.text)).at(&place)));
+        };
+        set(&mut vars, &key, Node::new(place, Data::Str(value.into())));
+    }
+    Ok(vars)
 }
 
 fn nothing(place: Place, module: String) -> Action {

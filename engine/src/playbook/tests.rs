@@ -1,6 +1,7 @@
 //! Tests of reading playbooks: text in, a light rendering of the structure or of the errors out.
 
 use super::*;
+use crate::error::Diagnostic;
 use crate::yaml::Data;
 use std::path::Path;
 
@@ -164,6 +165,15 @@ fn what_stays_open_is_named() {
     {
         assert_eq!(words::split(text), Err(words::Unbalanced(open)), "{text}");
     }
+}
+
+#[test]
+fn options_are_words_too() {
+    let read = |text: &str| key_values(text, &crate::source::Source::new("-e", text)).map_err(|e| show_error(&e));
+    let shown =
+        |vars: Vars| vars.iter().map(|(name, value)| format!("{name}={}@{}", show(value), value.place().column)).collect::<Vec<_>>();
+    assert_eq!(read("a=1 b='x y' a=2").map(shown), Ok(vec!["a=\"2\"@13".into(), "b=\"x y\"@5".into()]));
+    assert_eq!(read("a=1 b").map(|_| ()), Err("1:5 `b` is not `name=value`".into()));
 }
 
 #[test]
@@ -362,5 +372,3 @@ fn files_that_cannot_be_read() {
     std::fs::write(path("latin.yml"), b"a: 1\nb: \xe9\n").unwrap();
     assert_eq!(loader.variables(&path("latin.yml")).unwrap_err().place.unwrap().line, 2);
 }
-
-use crate::error::Diagnostic;
