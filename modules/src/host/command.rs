@@ -238,7 +238,7 @@ fn spawn(command: &Command, around: &Surroundings<'_>) -> Result<Child, Halt> {
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(10));
             }
-            other => break other.map_err(|e| cannot_start(command, program, &e))?,
+            other => break other.map_err(|e| cannot_start(command, around, program, &e))?,
         }
     };
     *group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
@@ -262,9 +262,14 @@ fn die_with_parent(process: &mut std::process::Command) {
     }
 }
 
-fn cannot_start(command: &Command, program: &str, error: &io::Error) -> Halt {
+fn cannot_start(command: &Command, around: &Surroundings<'_>, program: &str, error: &io::Error) -> Halt {
     let missing_cwd = command.cwd.as_ref().filter(|dir| !dir.is_dir());
-    let failure = match (error.kind(), missing_cwd) {
+    let kind = match error.kind() {
+        // A folder of PATH that this user may not enter makes the system say so of every program it does not find.
+        io::ErrorKind::PermissionDenied if !program.contains('/') && !is_in_path(command, around, program) => io::ErrorKind::NotFound,
+        kind => kind,
+    };
+    let failure = match (kind, missing_cwd) {
         (_, Some(dir)) => Failure::new(format!("cannot run `{program}` in {}: there is no such directory", dir.display())),
         (io::ErrorKind::NotFound, _) if program.contains('/') => {
             Failure::new(format!("cannot run `{program}`: not found: there is no such file, or its interpreter is missing"))
@@ -277,6 +282,12 @@ fn cannot_start(command: &Command, program: &str, error: &io::Error) -> Halt {
         _ => Failure::new(format!("cannot run `{program}`: {}", words_of(error))),
     };
     failure.with("rc", error.raw_os_error().unwrap_or(2)).into()
+}
+
+fn is_in_path(command: &Command, around: &Surroundings<'_>, program: &str) -> bool {
+    let given = around.environment.iter().chain(&command.environment).rev().find(|(name, _)| name == "PATH");
+    let path = given.map(|(_, path)| path.into()).or_else(|| std::env::var_os("PATH")).unwrap_or_else(|| PATH.into());
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// The system's words of an error, without its number.
@@ -463,6 +474,17 @@ mod tests {
         assert!(failure(run(&sh("sleep 60"), &around)).contains("connection to this host ended"));
         ender.join().expect("ends");
         assert!(failure(run(&sh("true"), &around)).contains("was not run"));
+    }
+
+    #[test]
+    fn dies_with_whoever_started_it() {
+        // The system sends the signal when the thread that started the program ends, as it does when all of them end at once.
+        let start = || {
+            let children = Children::default();
+            spawn(&sh("sleep 60"), &Surroundings { environment: &[], deadline: None, children: &children }).expect("starts")
+        };
+        let mut child = std::thread::spawn(start).join().expect("no panic");
+        assert_eq!(child.wait().expect("waited").signal(), Some(9));
     }
 
     #[test]
