@@ -1,1 +1,205 @@
-//! Filled in next.
+//! Carries playbooks out: plays in order, each as a graph, on live hosts or (for a plan) on their overlays.
+
+mod action;
+mod include;
+mod play;
+mod progress;
+mod reach;
+mod task;
+
+use crate::error::{Diagnostic, Result};
+use crate::event::{Event, Observer};
+use crate::graph::compile::Compiler;
+use crate::inventory::PlaybookVars;
+use crate::playbook::{Keywords, Play, PlayItem, Vars};
+use crate::remote::Remotes;
+use crate::template::Templates;
+use crate::vars::{Fleet, HostScope};
+pub use progress::{Counts, Gone, Progress};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+
+/// Options of connections and of the run, from the command line and `ansible.cfg`; variables and keywords are stronger.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `-c`.
+    pub connection: Option<String>,
+    /// `-u`.
+    pub user: Option<String>,
+    /// `--private-key`.
+    pub key_file: Option<String>,
+    /// `--ssh-common-args`, split.
+    pub ssh_args: Vec<String>,
+    /// `host_key_checking`.
+    pub host_key_checking: bool,
+    /// `-T`, in seconds.
+    pub timeout: u64,
+    /// `-b`.
+    pub becomes: bool,
+    /// `--become-method`.
+    pub become_method: Option<String>,
+    /// `--become-user`.
+    pub become_user: Option<String>,
+    /// `-K`.
+    pub become_password: Option<String>,
+    /// `-f`: how many hosts act at a time.
+    pub forks: usize,
+    /// `--force-handlers`.
+    pub force_handlers: bool,
+    /// `--limit`.
+    pub limit: Option<String>,
+}
+
+/// One run over playbooks.
+pub struct Run {
+    /// Variables and hosts.
+    pub fleet: Arc<Fleet>,
+    /// Unfolds plays.
+    pub compiler: Compiler,
+    /// Renders.
+    pub templates: Arc<Templates>,
+    /// Reaches hosts.
+    pub remotes: Remotes,
+    /// Hears what happens.
+    pub observer: Arc<dyn Observer>,
+    /// Whether hosts are changed; otherwise this is a plan.
+    pub live: bool,
+    /// Options.
+    pub settings: Settings,
+    /// How far each host has come.
+    pub progress: Progress,
+    slots: Semaphore,
+    throttles: Mutex<HashMap<u32, Arc<Semaphore>>>,
+    requests: AtomicU64,
+    stopped: AtomicBool,
+    errors: Mutex<Vec<Diagnostic>>,
+}
+
+/// A play with what `import_playbook` puts around it.
+#[derive(Clone)]
+pub struct PlayUse {
+    /// The play.
+    pub play: Arc<Play>,
+    /// Keywords of the imports that led here, outermost first.
+    pub imports: Vec<Arc<Keywords>>,
+}
+
+/// Everything that a run needs from outside.
+pub struct Setup {
+    /// Variables and hosts.
+    pub fleet: Arc<Fleet>,
+    /// Unfolds plays.
+    pub compiler: Compiler,
+    /// Reaches hosts.
+    pub remotes: Remotes,
+    /// Hears what happens.
+    pub observer: Arc<dyn Observer>,
+    /// Whether hosts are changed.
+    pub live: bool,
+    /// Options.
+    pub settings: Settings,
+}
+
+impl Run {
+    /// Ready to start.
+    pub fn new(setup: Setup) -> Arc<Run> {
+        Arc::new(Run {
+            templates: setup.compiler.templates.clone(),
+            slots: Semaphore::new(setup.settings.forks.max(1)),
+            fleet: setup.fleet,
+            compiler: setup.compiler,
+            remotes: setup.remotes,
+            observer: setup.observer,
+            live: setup.live,
+            settings: setup.settings,
+            progress: Progress::default(),
+            throttles: Mutex::default(),
+            requests: AtomicU64::new(1),
+            stopped: AtomicBool::new(false),
+            errors: Mutex::default(),
+        })
+    }
+
+    /// Runs playbooks in order.
+    ///
+    /// # Errors
+    /// What is wrong with the input: the first play it is found in does not start. Failures on hosts are not errors
+    /// here but events and [`Progress`].
+    pub async fn playbooks(self: &Arc<Run>, paths: &[PathBuf]) -> Result<(), Vec<Diagnostic>> {
+        for path in paths {
+            for used in self.flatten(path, &[], 0)? {
+                let dir = used.play.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+                self.fleet.enter_playbook(PlaybookVars::read(&dir).map_err(|e| vec![*e])?);
+                play::run(self, &used, &dir).await.map_err(|e| vec![*e])?;
+                let errors = std::mem::take(&mut *crate::vars::lock(&self.errors));
+                if !errors.is_empty() {
+                    return Err(errors);
+                }
+                if self.stopped() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The plays of a playbook, imports followed.
+    pub fn flatten(&self, path: &Path, imports: &[Arc<Keywords>], depth: usize) -> Result<Vec<PlayUse>, Vec<Diagnostic>> {
+        if depth > 20 {
+            let summary = format!("`{}` imports itself: more than 20 levels deep", path.display());
+            return Err(vec![Diagnostic::input(summary).hint("break the circle of `import_playbook`")]);
+        }
+        let playbook = self.compiler.loader.playbook(path)?;
+        let mut plays = Vec::new();
+        for item in playbook.plays {
+            match item {
+                PlayItem::Play(play) => plays.push(PlayUse { play, imports: imports.to_vec() }),
+                PlayItem::Import(import) => {
+                    let scope = HostScope { fleet: self.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
+                    let name = self.templates.value(&import.file, &scope.shared()).map_err(|e| vec![*e])?.to_string();
+                    let file = path.parent().map_or_else(|| PathBuf::from(&name), |dir| dir.join(&name));
+                    if !file.is_file() {
+                        let missing = Diagnostic::input(format!("playbook `{name}` does not exist"));
+                        return Err(vec![missing.at(import.file.place()).note(format!("looked for {}", file.display()))]);
+                    }
+                    let mut around = imports.to_vec();
+                    around.push(import.keywords.clone());
+                    plays.extend(self.flatten(&file, &around, depth + 1)?);
+                }
+            }
+        }
+        Ok(plays)
+    }
+
+    /// Whether nothing further is to be started.
+    pub fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Starts nothing further; what runs comes to its end.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn request_id(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn warn(&self, text: impl Into<String>) {
+        self.observer.observe(&Event::Warning { text: text.into() });
+    }
+
+    /// An error in the input that was only met while running: the run ends with it.
+    fn reject(&self, error: Diagnostic) {
+        crate::vars::lock(&self.errors).push(error);
+        self.stop();
+    }
+}
+
+/// Variables of the imports and of the play, weakest first.
+fn play_vars(used: &PlayUse) -> Vars {
+    used.imports.iter().chain([&used.play.keywords]).flat_map(|k| k.vars.iter().cloned()).collect()
+}

@@ -1,1 +1,233 @@
-//! Filled in next.
+//! Variables of a run: what each host knows, and which of the 22 levels answers for a name.
+
+mod magic;
+mod scope;
+
+use crate::error::{Diagnostic, Result};
+use crate::inventory::{Inventory, PlaybookVars, Var};
+use crate::playbook::{self, Play, Role};
+use crate::template::Binding;
+use crate::yaml::Node;
+use indexmap::IndexMap;
+use modules::value::{Map, Value};
+pub use scope::HostScope;
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock};
+
+/// Everything that variables come from, shared by the whole run.
+pub struct Fleet {
+    /// Hosts and groups; grows by `add_host` and `group_by`.
+    pub inventory: RwLock<Inventory>,
+    /// `group_vars/` and `host_vars/` beside the playbook that runs.
+    pub playbook_vars: RwLock<Arc<PlaybookVars>>,
+    /// `-e`.
+    pub extra: IndexMap<String, Binding>,
+    /// What magic variables say of the program's options.
+    pub options: Options,
+    memories: RwLock<HashMap<String, Arc<Memory>>>,
+    layers: Mutex<HashMap<String, Arc<Vec<crate::inventory::Vars>>>>,
+}
+
+/// Options of the run that playbooks can see.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `ansible_check_mode`: whether this is a plan.
+    pub check: bool,
+    /// `ansible_diff_mode`.
+    pub diff: bool,
+    /// `ansible_forks`.
+    pub forks: usize,
+    /// `ansible_verbosity`.
+    pub verbosity: u8,
+    /// `ansible_run_tags`.
+    pub tags: Vec<String>,
+    /// `ansible_skip_tags`.
+    pub skip_tags: Vec<String>,
+    /// `ansible_limit`.
+    pub limit: Option<String>,
+}
+
+/// What a run has learnt of one host.
+#[derive(Default)]
+pub struct Memory {
+    /// Facts by their names without `ansible_`.
+    pub facts: RwLock<Map>,
+    /// `set_fact` and registered results.
+    pub set: RwLock<Map>,
+    /// `include_vars`, as written.
+    pub included: RwLock<IndexMap<String, Node>>,
+}
+
+/// A role in use: its variables as this use sees them, and the role that uses it.
+#[derive(Debug)]
+pub struct RoleInstance {
+    /// The role's files.
+    pub role: Arc<Role>,
+    /// Name as the play wrote it.
+    pub name: String,
+    /// `defaults`, with `defaults_from`.
+    pub defaults: playbook::Vars,
+    /// `vars`, with `vars_from`.
+    pub vars: playbook::Vars,
+    /// Parameters.
+    pub params: playbook::Vars,
+    /// The role that depends on it or includes it.
+    pub parent: Option<Arc<RoleInstance>>,
+}
+
+/// A play in use, for one batch of hosts.
+pub struct PlayInstance {
+    /// The play as written.
+    pub play: Arc<Play>,
+    /// Rendered name.
+    pub name: String,
+    /// Vars of `import_playbook` and of the play, weakest first.
+    pub vars: playbook::Vars,
+    /// `vars_files` by host; those without templates are the same for all.
+    pub files: RwLock<HashMap<String, playbook::Vars>>,
+    /// Answers of `vars_prompt`.
+    pub prompted: Map,
+    /// Roles whose variables the whole play sees, in order.
+    pub roles: RwLock<Vec<Arc<RoleInstance>>>,
+    /// All hosts that the play selects.
+    pub all_hosts: Vec<String>,
+    /// Hosts of this batch.
+    pub batch: Vec<String>,
+    /// Hosts that failed or ended.
+    pub gone: RwLock<BTreeSet<String>>,
+    /// Folder of the playbook.
+    pub dir: PathBuf,
+}
+
+impl PlayInstance {
+    /// Hosts of the batch that still take part.
+    pub fn active(&self) -> Vec<String> {
+        let gone = read(&self.gone);
+        self.batch.iter().filter(|h| !gone.contains(*h)).cloned().collect()
+    }
+}
+
+/// Locks are only held for moments and never across a panic; a poisoned one still holds good data.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// See [`read`].
+pub(crate) fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// See [`read`].
+pub(crate) fn lock<T>(lock: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Fleet {
+    /// A fleet that knows nothing of its hosts yet.
+    pub fn new(inventory: Inventory, extra: IndexMap<String, Binding>, options: Options) -> Fleet {
+        Fleet {
+            inventory: RwLock::new(inventory),
+            playbook_vars: RwLock::default(),
+            extra,
+            options,
+            memories: RwLock::default(),
+            layers: Mutex::default(),
+        }
+    }
+
+    /// What the run knows of a host.
+    pub fn memory(&self, host: &str) -> Arc<Memory> {
+        if let Some(memory) = read(&self.memories).get(host) {
+            return memory.clone();
+        }
+        write(&self.memories).entry(host.to_string()).or_default().clone()
+    }
+
+    /// The inventory's variables of a host, weakest layer first.
+    pub fn layers(&self, host: &str) -> Arc<Vec<crate::inventory::Vars>> {
+        if let Some(found) = lock(&self.layers).get(host) {
+            return found.clone();
+        }
+        let beside = read(&self.playbook_vars).clone();
+        let layers = Arc::new(read(&self.inventory).variables(host, Some(&beside)));
+        lock(&self.layers).insert(host.to_string(), layers.clone());
+        layers
+    }
+
+    /// Takes the `group_vars/` and `host_vars/` beside another playbook.
+    pub fn enter_playbook(&self, beside: PlaybookVars) {
+        *write(&self.playbook_vars) = Arc::new(beside);
+        lock(&self.layers).clear();
+    }
+
+    /// Changes the inventory; what was computed from it is forgotten.
+    pub fn change_inventory<T>(&self, change: impl FnOnce(&mut Inventory) -> T) -> T {
+        let out = change(&mut write(&self.inventory));
+        lock(&self.layers).clear();
+        out
+    }
+
+    /// Remembers facts as a module returned them (with or without `ansible_`).
+    pub fn learn(&self, host: &str, facts: &Map) {
+        let memory = self.memory(host);
+        let mut known = write(&memory.facts);
+        for (name, value) in facts {
+            let text = name.to_string();
+            let bare = text.strip_prefix("ansible_").unwrap_or(&text);
+            known.insert(Value::str(bare), value.clone());
+        }
+    }
+
+    /// Remembers a `set_fact` or a registered result.
+    pub fn remember(&self, host: &str, name: &str, value: Value) {
+        write(&self.memory(host).set).insert(Value::str(name), value);
+    }
+}
+
+/// A binding from an inventory variable.
+pub(crate) fn binding(var: &Var) -> Binding {
+    match var {
+        Var::Source(node) => Binding::Source(node.clone()),
+        Var::Data(value) => Binding::Value(value.clone()),
+    }
+}
+
+/// The last value written under a name.
+pub(crate) fn last<'a>(vars: &'a playbook::Vars, name: &str) -> Option<&'a Node> {
+    vars.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v)
+}
+
+/// Reads one `-e` option: `k=v …`, inline YAML or JSON, or `@file`.
+pub fn extra_vars(option: &str) -> Result<IndexMap<String, Binding>> {
+    let source = match option.strip_prefix('@') {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| Diagnostic::input(format!("cannot read the variables of `-e @{path}`")).note(e.to_string()))?;
+            crate::source::Source::new(path, text)
+        }
+        None => crate::source::Source::new("--extra-vars", option),
+    };
+    let mut vars = IndexMap::new();
+    let trimmed = option.trim_start();
+    if !option.starts_with('@') && !trimmed.starts_with('{') && !trimmed.starts_with('[') && option.contains('=') {
+        for (name, node) in playbook::key_values(option, &source)? {
+            vars.insert(name, Binding::Source(node));
+        }
+        return Ok(vars);
+    }
+    for node in crate::yaml::parse(&source)?.nodes {
+        let Some(pairs) = node.as_map() else {
+            return Err(Box::new(
+                Diagnostic::input(format!("extra variables must be a dictionary, not a {}", node.type_name()))
+                    .at(node.place())
+                    .hint("write `-e name=value`, `-e '{\"name\": value}'` or `-e @file.yaml`"),
+            ));
+        };
+        for (key, value) in pairs {
+            let name = key.as_str().ok_or_else(|| Diagnostic::input("a variable's name must be text").at(key.place()))?;
+            vars.insert(name.to_string(), Binding::Source(value.clone()));
+        }
+    }
+    Ok(vars)
+}

@@ -1,0 +1,302 @@
+//! What a task does: controller-side actions, and modules on hosts with what the controller prepares for them.
+
+mod content;
+mod decide;
+mod facts;
+mod grow;
+mod meta;
+mod pause;
+mod raw;
+
+use super::reach::Reach;
+use super::task::At;
+use crate::error::{Diagnostic, Result};
+use crate::event::{Changed, Status};
+use crate::playbook::short_name;
+use crate::transport::{Become, Connection};
+use crate::vars::HostScope;
+use crate::yaml::Node;
+use modules::args::{ArgumentError, FromValue};
+use modules::change::{Action as ChangeAction, Change};
+use modules::value::{Map, Value};
+use modules::wire::{Request, Response, Status as WireStatus};
+
+/// Whom the facts that a task returns belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::apply) enum Learner {
+    /// The task's host.
+    Own,
+    /// The host that the task was delegated to (`delegate_facts`).
+    Delegate(String),
+    /// Nobody: they are the host's variables already.
+    Nobody,
+}
+
+/// What an action or module did, before `changed_when` and `failed_when`.
+#[derive(Debug, Clone)]
+pub(in crate::apply) struct Performed {
+    pub(in crate::apply) status: Status,
+    pub(in crate::apply) changed: Changed,
+    pub(in crate::apply) returns: Map,
+    pub(in crate::apply) changes: Vec<Change>,
+    pub(in crate::apply) warnings: Vec<String>,
+    pub(in crate::apply) message: Option<String>,
+    pub(in crate::apply) hint: Option<String>,
+    pub(in crate::apply) learner: Learner,
+    pub(in crate::apply) set: Vec<(String, Value)>,
+    pub(in crate::apply) delegate: Option<String>,
+    pub(in crate::apply) broken: bool,
+}
+
+impl Performed {
+    /// Done, with these return values, and nothing changed.
+    pub(in crate::apply) fn ok(returns: Map) -> Performed {
+        Performed {
+            status: Status::Ok,
+            changed: Changed::No,
+            returns,
+            changes: Vec::new(),
+            warnings: Vec::new(),
+            message: None,
+            hint: None,
+            learner: Learner::Own,
+            set: Vec::new(),
+            delegate: None,
+            broken: false,
+        }
+    }
+
+    /// Failed for this reason.
+    pub(in crate::apply) fn failed(message: impl Into<String>) -> Performed {
+        Performed { status: Status::Failed, message: Some(message.into()), ..Performed::ok(Map::new()) }
+    }
+
+    /// Cannot be told before apply.
+    pub(in crate::apply) fn unknown(why: impl Into<String>) -> Performed {
+        Performed { status: Status::Unknown, changed: Changed::Unknown, message: Some(why.into()), ..Performed::ok(Map::new()) }
+    }
+
+    /// The task itself is wrong.
+    pub(in crate::apply) fn broken(error: &Diagnostic) -> Performed {
+        let mut message = error.summary.clone();
+        if let Some(place) = &error.place {
+            message = format!("{place}: {message}");
+        }
+        for note in &error.notes {
+            message.push_str(&format!("\n{note}"));
+        }
+        Performed { broken: true, hint: error.hints.first().cloned(), ..Performed::failed(message) }
+    }
+
+    /// The host could not be reached.
+    pub(in crate::apply) fn unreachable(error: &Diagnostic) -> Performed {
+        Performed { status: Status::Unreachable, ..Performed::broken(error) }
+    }
+}
+
+/// Does what the task says, for one item.
+pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
+    let name = short_name(&at.task.action.module).to_string();
+    match name.as_str() {
+        "assert" => return decide::assert(at, scope),
+        "meta" => return meta::meta(at, scope).await,
+        _ => {}
+    }
+    let args = arguments(at, scope)?;
+    match name.as_str() {
+        "debug" => decide::debug(at, scope, &args),
+        "fail" => decide::fail(&args),
+        "set_fact" => facts::set_fact(at, args),
+        "include_vars" => facts::include_vars(at, scope, &args),
+        "add_host" => grow::add_host(at, args),
+        "group_by" => grow::group_by(at, &args),
+        "pause" => pause::pause(at, &args).await,
+        "raw" => raw::raw(at, scope, &args).await,
+        "setup" | "gather_facts" => facts::gather(at, scope, args).await,
+        "copy" | "template" | "unarchive" | "script" | "binary" => match content::prepare(at, scope, &name, args)? {
+            content::Prepared::Unknown(what) => Ok(unknown_arguments(&name, &Map::new(), &what)),
+            content::Prepared::Ready { module, args } => on_host(at, scope, &module, args).await,
+        },
+        "fetch" => content::fetch(at, scope, &args).await,
+        "wait_for_connection" => raw::wait_for_connection(at, scope, &args).await,
+        _ => on_host(at, scope, &name, args).await,
+    }
+}
+
+/// The task's arguments, rendered: `module_defaults`, then `args`, then the task's own.
+pub(in crate::apply) fn arguments(at: &At<'_>, scope: &HostScope) -> Result<Map> {
+    let (run, action, shared) = (at.run, &at.task.action, scope.shared());
+    let mut args = defaults(at, scope)?;
+    if let Some(template) = &action.template {
+        let value = run.templates.value(template, &shared)?;
+        match (value.as_map(), value.first_unknown()) {
+            (Some(map), _) => args.extend(map.clone()),
+            (None, Some(what)) => {
+                args.insert("_raw_params".into(), Value::unknown(what));
+            }
+            (None, None) => {
+                let summary = format!("the arguments must be a dictionary, not a {}", value.type_name());
+                return Err(Box::new(Diagnostic::input(summary).at(template.place())));
+            }
+        }
+    }
+    for (name, node) in &action.args {
+        args.insert(Value::str(name), run.templates.value(node, &shared)?);
+    }
+    if let Some(free_form) = &action.free_form {
+        args.insert("_raw_params".into(), run.templates.value(free_form, &shared)?);
+    }
+    Ok(super::task::without_omitted(args))
+}
+
+fn defaults(at: &At<'_>, scope: &HostScope) -> Result<Map> {
+    let mut defaults = Map::new();
+    let short = short_name(&at.task.action.module);
+    for node in at.context.others.get("module_defaults").into_iter().flatten() {
+        let dictionaries: Vec<Node> = node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec);
+        for (key, value) in dictionaries.iter().flat_map(|d| d.as_map().unwrap_or_default()) {
+            if key.as_str().is_some_and(|k| !k.starts_with("group/") && short_name(k) == short) {
+                let rendered = at.run.templates.value(value, &scope.shared())?;
+                defaults.extend(rendered.as_map().cloned().unwrap_or_default());
+            }
+        }
+    }
+    Ok(defaults)
+}
+
+/// Points an argument's error at the place where the task gives it.
+pub(in crate::apply) fn misplaced(at: &At<'_>, error: ArgumentError) -> Box<Diagnostic> {
+    let node = error.argument.as_ref().and_then(|name| at.task.action.args.iter().find(|(k, _)| k == name));
+    let place = node.map_or(&at.task.action.place, |(_, node)| node.place());
+    let mut diagnostic = Diagnostic::input(error.message).at(place);
+    diagnostic.hints.extend(error.hint);
+    Box::new(diagnostic)
+}
+
+/// The host that does the work, the way to it, and as whom.
+pub(in crate::apply) struct Target {
+    pub(in crate::apply) connection: Connection,
+    pub(in crate::apply) user: Option<Become>,
+    pub(in crate::apply) delegate: Option<String>,
+}
+
+pub(in crate::apply) fn target(at: &At<'_>, scope: &HostScope) -> Result<Target> {
+    let delegate = match at.context.nearest("delegate_to") {
+        _ if at.task.action.local => Some("localhost".to_string()),
+        Some(node) => {
+            let value = at.run.templates.value(node, &scope.shared())?;
+            if let Some(what) = value.first_unknown() {
+                let summary = format!("`delegate_to` depends on {what}, which is known only after apply");
+                return Err(Box::new(Diagnostic::input(summary).at(node.place())));
+            }
+            Some(value.to_string()).filter(|v| v != crate::template::OMIT && !v.is_empty())
+        }
+        None => None,
+    };
+    let elsewhere = delegate.as_ref().map(|name| HostScope { host: Some(name.clone()), context: None, ..scope.clone() });
+    let reach = Reach::new(at.run, scope, elsewhere.as_ref().unwrap_or(scope), at.context);
+    Ok(Target { connection: reach.connection()?, user: reach.user()?, delegate })
+}
+
+/// Runs a module on the task's host with rendered arguments.
+pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &str, args: Map) -> Result<Performed> {
+    let Some(known) = modules::registry::find(module) else {
+        let error = Diagnostic::input(format!("unknown module `{module}`")).at(&at.task.action.place);
+        return Err(Box::new(error.nearest(module, modules::registry::MODULES.iter().map(|m| m.name))));
+    };
+    if let Some(what) = args.values().find_map(Value::first_unknown) {
+        let known_args: Map = args.iter().filter(|(_, v)| v.first_unknown().is_none()).map(|(k, v)| (k.clone(), v.clone())).collect();
+        return Ok(unknown_arguments(module, &known_args, what));
+    }
+    (known.check)(&args).map_err(|e| misplaced(at, e))?;
+    let target = target(at, scope)?;
+    let response = send(at, scope, &target, known.name, args).await?;
+    Ok(performed(response, target.delegate))
+}
+
+/// A plan's answer for a task whose arguments it does not know: what it will touch, as far as that is known.
+fn unknown_arguments(module: &str, args: &Map, what: &str) -> Performed {
+    let names = ["path", "dest", "name", "pkg", "url", "src"];
+    let subject = names.iter().find_map(|n| args.get(*n)).map(|v| v.redacted().to_string()).unwrap_or_default();
+    let change = Change::new(ChangeAction::Run, module, subject);
+    Performed { changes: vec![change], ..Performed::unknown(format!("depends on {what}")) }
+}
+
+/// Whether this task changes its host: `check_mode` overrides the run's.
+pub(in crate::apply) fn is_live(at: &At<'_>, scope: &HostScope) -> Result<bool> {
+    let Some(node) = at.context.nearest("check_mode") else { return Ok(at.run.live) };
+    let value = at.run.templates.value(node, &scope.shared())?;
+    match value {
+        Value::Null => Ok(at.run.live),
+        value => bool::from_value(&value).map(|check| !check).map_err(|why| Box::new(Diagnostic::input(format!("`check_mode` {why}")).at(node.place()))),
+    }
+}
+
+/// Sends one request and waits for the answer.
+pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Target, module: &str, args: Map) -> Result<Response> {
+    let timeout = match at.context.nearest("timeout") {
+        Some(node) => at.number(Some(node), "timeout", scope)?.unwrap_or(0.0) as u64,
+        None => 0,
+    };
+    let request = Request {
+        id: at.run.request_id(),
+        module: module.to_string(),
+        args: args.into_iter().map(|(k, v)| (k, v.revealed())).collect(),
+        live: is_live(at, scope)?,
+        environment: environment(at, scope)?,
+        timeout,
+    };
+    let throttle = throttle(at, scope)?;
+    let _turn = match &throttle {
+        Some(semaphore) => semaphore.acquire().await.ok(),
+        None => None,
+    };
+    let _slot = at.run.slots.acquire().await;
+    at.run.remotes.run(&target.connection, target.user.as_ref(), request).await
+}
+
+fn throttle(at: &At<'_>, scope: &HostScope) -> Result<Option<std::sync::Arc<tokio::sync::Semaphore>>> {
+    let Some(node) = at.context.nearest("throttle") else { return Ok(None) };
+    let most = at.number(Some(node), "throttle", scope)?.unwrap_or(0.0) as usize;
+    if most == 0 {
+        return Ok(None);
+    }
+    let mut throttles = crate::vars::lock(&at.run.throttles);
+    Ok(Some(throttles.entry(at.name.id).or_insert_with(|| std::sync::Arc::new(tokio::sync::Semaphore::new(most))).clone()))
+}
+
+/// `environment` of plays, blocks and the task: dictionaries or lists of them, the nearest strongest.
+fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> {
+    let mut all = indexmap::IndexMap::new();
+    for node in at.context.others.get("environment").into_iter().flatten() {
+        let value = at.run.templates.value(node, &scope.shared())?;
+        let dictionaries: Vec<Value> = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
+        for dictionary in dictionaries {
+            match dictionary.as_map() {
+                Some(map) => all.extend(map.iter().map(|(k, v)| (k.to_string(), v.reveal().to_string()))),
+                None if matches!(dictionary, Value::Null) || dictionary.as_str().is_some_and(|s| s.is_empty() || s == crate::template::OMIT) => {}
+                None => {
+                    let summary = format!("`environment` must be a dictionary, not a {}", dictionary.type_name());
+                    return Err(Box::new(Diagnostic::input(summary).at(node.place())));
+                }
+            }
+        }
+    }
+    Ok(all.into_iter().collect())
+}
+
+/// An agent's answer as the task's.
+pub(in crate::apply) fn performed(response: Response, delegate: Option<String>) -> Performed {
+    let changed = if response.changes.is_empty() { Changed::No } else { Changed::Yes };
+    let done = Performed { changed, changes: response.changes, warnings: response.warnings, delegate, ..Performed::ok(response.returns) };
+    match response.status {
+        WireStatus::Done | WireStatus::Skipped => done,
+        WireStatus::Failed(failure) => {
+            let mut returns = done.returns;
+            returns.extend(failure.returns);
+            returns.insert("msg".into(), failure.message.as_str().into());
+            Performed { status: Status::Failed, message: Some(failure.message), hint: failure.hint, returns, ..done }
+        }
+        WireStatus::Unknown(what) => Performed { changes: done.changes, delegate: done.delegate, ..Performed::unknown(what) },
+    }
+}

@@ -1,0 +1,406 @@
+//! One play: its hosts in batches, each batch a graph that is walked.
+
+use super::{PlayUse, Run, include, play_vars, task};
+use crate::error::{Diagnostic, Result};
+use crate::event::Event;
+use crate::graph::compile::Handler;
+use crate::graph::dag::{Dag, Edge, Order, Strategy, Vertex, append};
+use crate::graph::{Context, Step, StepKind};
+use crate::playbook::Vars;
+use crate::schedule::{Growth, walk};
+use crate::template::Scope;
+use crate::vars::{HostScope, PlayInstance, lock, read, write};
+use crate::yaml::{Data, Node};
+use modules::args::FromValue;
+use modules::value::Value;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+/// A batch of a play while it runs.
+pub(super) struct Batch {
+    pub(super) instance: Arc<PlayInstance>,
+    pub(super) handlers: RwLock<Vec<Handler>>,
+    /// What includes asked for, by step, until all hosts have asked.
+    pub(super) requests: Mutex<HashMap<u32, Vec<(Arc<str>, Vec<include::Request>)>>>,
+    strategy: Strategy,
+    force_handlers: bool,
+    any_errors_fatal: bool,
+    max_fail_percentage: Option<f64>,
+}
+
+/// Runs a play: selects hosts, splits them as `serial` says, walks each batch.
+pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Result<()> {
+    let play = &used.play;
+    let bare = HostScope { fleet: run.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
+    let vars = play_vars(used);
+    let seed = instance(run, used, dir, String::new(), vars.clone(), Vec::new(), Vec::new())?;
+    let scope = HostScope { play: Some(seed), ..bare }.shared();
+    let pattern = pattern_text(run, &play.hosts, &scope)?;
+    let name = match &play.name {
+        Some(node) => run.templates.value(node, &scope).map_or_else(|_| node.as_str().unwrap_or_default().to_string(), |v| v.to_string()),
+        None => pattern.clone(),
+    };
+    let mut hosts = select(run, &pattern, &play.hosts)?;
+    order(&mut hosts, play.order.as_ref(), run, &scope)?;
+    if hosts.is_empty() {
+        run.observer.observe(&Event::PlayEmpty { play: name, pattern });
+        return Ok(());
+    }
+    hosts.iter().for_each(|h| run.progress.enter_play(h));
+    hosts.retain(|h| run.progress.gone(h).is_none());
+    for hosts_of_batch in batches(run, play.serial.as_ref(), &hosts, &scope)? {
+        if run.stopped() {
+            break;
+        }
+        let size = hosts_of_batch.len();
+        let instance = instance(run, used, dir, name.clone(), vars.clone(), hosts.clone(), hosts_of_batch)?;
+        run.observer.observe(&Event::PlayStarted { play: name.clone(), hosts: instance.batch.clone() });
+        let failed = batch(run, used, instance, &scope).await?;
+        if failed == size {
+            // As in Ansible: when a whole batch fails, later batches and plays do not run on what is left.
+            run.stop();
+        }
+    }
+    Ok(())
+}
+
+fn pattern_text(run: &Run, hosts: &Node, scope: &Arc<dyn Scope>) -> Result<String> {
+    let value = run.templates.value(hosts, scope)?;
+    Ok(match value.as_list() {
+        Some(list) => list.iter().map(Value::to_string).collect::<Vec<_>>().join(","),
+        None => value.to_string(),
+    })
+}
+
+fn select(run: &Run, pattern: &str, node: &Node) -> Result<Vec<String>> {
+    let inventory = read(&run.fleet.inventory);
+    let mut hosts = inventory.select(pattern).map_err(|e| e.at(node.place()))?;
+    for warning in inventory.warnings_for(pattern) {
+        run.warn(warning.at(node.place()).to_string());
+    }
+    if let Some(limit) = &run.settings.limit {
+        let allowed = inventory.select(limit)?;
+        hosts.retain(|h| allowed.contains(h));
+    }
+    Ok(hosts)
+}
+
+fn order(hosts: &mut [String], node: Option<&Node>, run: &Run, scope: &Arc<dyn Scope>) -> Result<()> {
+    let Some(node) = node else { return Ok(()) };
+    match run.templates.value(node, scope)?.to_string().as_str() {
+        "inventory" | "None" => {}
+        "sorted" => hosts.sort(),
+        "reverse_sorted" => {
+            hosts.sort();
+            hosts.reverse();
+        }
+        "reverse_inventory" => hosts.reverse(),
+        "shuffle" => {
+            // Any order will do; the clock's digits are enough to vary it.
+            let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
+            hosts.sort_by_key(|h| {
+                use std::hash::{Hash, Hasher};
+                let mut hasher = std::collections::hash_map::DefaultHasher::new();
+                (seed, h).hash(&mut hasher);
+                hasher.finish()
+            });
+        }
+        other => {
+            let known = ["inventory", "sorted", "reverse_sorted", "reverse_inventory", "shuffle"];
+            let error = Diagnostic::input(format!("`order` knows no `{other}`")).at(node.place());
+            return Err(Box::new(error.nearest(other, known).hint(format!("it takes: {}", known.join(", ")))));
+        }
+    }
+    Ok(())
+}
+
+/// Splits hosts as `serial` says: numbers and percentages, the last one repeated.
+fn batches(run: &Run, serial: Option<&Node>, hosts: &[String], scope: &Arc<dyn Scope>) -> Result<Vec<Vec<String>>> {
+    let Some(node) = serial else { return Ok(vec![hosts.to_vec()]) };
+    let value = run.templates.value(node, scope)?;
+    let sizes: Vec<Value> = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
+    let mut sizes = sizes.iter().map(|v| batch_size(v, hosts.len(), node)).collect::<Result<Vec<usize>>>()?.into_iter();
+    let (mut out, mut rest, mut size) = (Vec::new(), hosts, hosts.len());
+    while !rest.is_empty() {
+        size = sizes.next().unwrap_or(size);
+        let take = if size == 0 { rest.len() } else { size.min(rest.len()) };
+        out.push(rest[..take].to_vec());
+        rest = &rest[take..];
+    }
+    Ok(out)
+}
+
+fn batch_size(value: &Value, hosts: usize, node: &Node) -> Result<usize> {
+    let text = value.to_string();
+    let size = match text.trim().strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().ok().map(|p| ((p / 100.0 * hosts as f64) as usize).max(1)),
+        None => text.trim().parse::<i64>().ok().map(|n| usize::try_from(n).unwrap_or(0)),
+    };
+    size.ok_or_else(|| {
+        let summary = format!("`serial` must be a number, a percentage or a list of these, not `{text}`");
+        Box::new(Diagnostic::input(summary).at(node.place()))
+    })
+}
+
+fn instance(
+    run: &Run,
+    used: &PlayUse,
+    dir: &Path,
+    name: String,
+    vars: Vars,
+    all_hosts: Vec<String>,
+    batch: Vec<String>,
+) -> Result<Arc<PlayInstance>> {
+    let instance = PlayInstance {
+        play: used.play.clone(),
+        name,
+        vars,
+        files: RwLock::default(),
+        prompted: Default::default(),
+        roles: RwLock::default(),
+        all_hosts,
+        batch,
+        gone: RwLock::default(),
+        dir: dir.to_path_buf(),
+    };
+    let instance = Arc::new(instance);
+    vars_files(run, &instance, None)?;
+    Ok(instance)
+}
+
+/// Reads `vars_files`: those without templates once for the play, the others for a host when its facts are there.
+pub(super) fn vars_files(run: &Run, play: &Arc<PlayInstance>, host: Option<&str>) -> Result<()> {
+    let mut vars = Vars::new();
+    for node in &play.play.vars_files {
+        let choices: Vec<Node> = node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec);
+        let templated = choices.iter().any(|c| c.as_str().is_some_and(|t| t.contains("{{")));
+        if templated != host.is_some() {
+            continue;
+        }
+        let scope = HostScope {
+            fleet: run.fleet.clone(),
+            host: host.map(str::to_string),
+            play: Some(play.clone()),
+            context: None,
+            locals: Arc::default(),
+        };
+        let mut names = Vec::new();
+        for choice in &choices {
+            names.push(run.templates.value(choice, &scope.shared())?.to_string());
+        }
+        let found = names.iter().map(|n| play.dir.join(n)).find(|p| p.is_file());
+        let Some(path) = found else {
+            let error = Diagnostic::input(format!("variables file `{}` does not exist", names.join("`, `"))).at(node.place());
+            return Err(Box::new(error.note(format!("looked in {}", play.dir.display()))));
+        };
+        vars.extend(run.compiler.loader.variables(&path).map_err(|e| e.at(node.place()))?);
+    }
+    if !vars.is_empty() {
+        let mut files = write(&play.files);
+        let mut all = if host.is_some() { files.get("").cloned().unwrap_or_default() } else { Vars::new() };
+        all.extend(vars);
+        files.insert(host.unwrap_or_default().to_string(), all);
+    }
+    Ok(())
+}
+
+fn keyword(run: &Run, node: Option<&Node>, scope: &Arc<dyn Scope>) -> Result<Option<Value>> {
+    node.map(|n| run.templates.value(n, scope)).transpose()
+}
+
+/// Builds and walks the graph of one batch; answers how many of its hosts failed.
+async fn batch(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &Arc<dyn Scope>) -> Result<usize> {
+    let play = &used.play;
+    let mut base = Context { dirs: vec![instance.dir.clone()], ..Context::default() };
+    for around in &used.imports {
+        base.when.extend(around.when.iter().cloned());
+        for tag in around.tags.iter().filter_map(Node::as_str) {
+            base.tags.extend(tag.split(',').map(|t| t.trim().to_string()));
+        }
+    }
+    let unfolded = run.compiler.play(&run.fleet, &instance, &base)?;
+    let strategy = keyword(run, play.strategy.as_ref(), scope)?.map(|v| v.to_string());
+    let strategy = match strategy.as_deref().map(|s| s.rsplit('.').next().unwrap_or(s)) {
+        None | Some("linear") => Strategy::Linear,
+        Some("free" | "host_pinned") => Strategy::Free,
+        Some(other) => {
+            let error = Diagnostic::input(format!("unknown strategy `{other}`"));
+            let error = play.strategy.iter().fold(error, |e, n| e.at(n.place()));
+            return Err(Box::new(error.nearest(other, ["linear", "free", "host_pinned"])));
+        }
+    };
+    let flag = |value: Option<Value>| value.is_some_and(|v| bool::from_value(&v).unwrap_or(false));
+    let batch = Arc::new(Batch {
+        handlers: RwLock::new(run.compiler.handlers(&run.fleet, &instance, &unfolded.handlers, 0)?),
+        requests: Mutex::default(),
+        strategy,
+        force_handlers: run.settings.force_handlers || flag(keyword(run, play.force_handlers.as_ref(), scope)?),
+        any_errors_fatal: flag(keyword(run, play.keywords.other("any_errors_fatal"), scope)?),
+        max_fail_percentage: keyword(run, play.max_fail_percentage.as_ref(), scope)?.and_then(|v| f64::from_value(&v).ok()),
+        instance,
+    });
+    let hosts: Vec<Arc<str>> = batch.instance.batch.iter().map(|h| Arc::from(h.as_str())).collect();
+    let mut dag = Dag::new();
+    grow(run, &batch, &mut dag, &[(unfolded.steps, hosts)], None);
+    let (shared, inside) = (run.clone(), batch.clone());
+    walk(&mut dag, || Edge::Barrier, move |vertex| Box::pin(visit(shared.clone(), inside.clone(), vertex))).await;
+    Ok(batch.instance.batch.iter().filter(|h| run.progress.gone(h).is_some_and(|g| g != super::Gone::Ended)).count())
+}
+
+pub(super) fn grow(
+    run: &Arc<Run>,
+    batch: &Arc<Batch>,
+    dag: &mut Dag,
+    fragments: &[(Vec<Arc<Step>>, Vec<Arc<str>>)],
+    entry: Option<petgraph::stable_graph::NodeIndex>,
+) -> Vec<petgraph::stable_graph::NodeIndex> {
+    let once = |step: &Step| {
+        let Some(node) = step.context.nearest("run_once") else { return false };
+        let scope = HostScope {
+            fleet: run.fleet.clone(),
+            host: None,
+            play: Some(batch.instance.clone()),
+            context: Some(step.context.clone()),
+            locals: Arc::default(),
+        };
+        run.templates.value(node, &scope.shared()).is_ok_and(|v| bool::from_value(&v).unwrap_or(false))
+    };
+    let observes = |step: &Step| observes_others(step);
+    append(dag, fragments, entry, &Order { strategy: batch.strategy, observes: &observes, once: &once })
+}
+
+/// Whether what a step is given could lead to other hosts: any template may, since variables lead on to `hostvars`.
+fn observes_others(step: &Step) -> bool {
+    let Some(task) = step.task() else { return false };
+    if matches!(step.module(), "template") || !step.context.when.is_empty() || task.looped.is_some() {
+        return true;
+    }
+    task.action.template.is_some()
+        || task.action.free_form.as_ref().is_some_and(has_template)
+        || task.action.args.iter().any(|(_, node)| has_template(node))
+        || step.context.nearest("delegate_to").is_some()
+}
+
+fn has_template(node: &Node) -> bool {
+    match node.data() {
+        Data::Str(text) => text.contains("{{") || text.contains("{%"),
+        Data::List(items) => items.iter().any(has_template),
+        Data::Map(pairs) => pairs.iter().any(|(k, v)| has_template(k) || has_template(v)),
+        _ => false,
+    }
+}
+
+async fn visit(run: Arc<Run>, batch: Arc<Batch>, vertex: Vertex) -> Growth<Vertex, Edge> {
+    if run.stopped() {
+        return None;
+    }
+    match vertex {
+        Vertex::Barrier => {
+            batch.check_failures(&run);
+            None
+        }
+        Vertex::Run { step, host } => {
+            batch.step(&run, &step, &host, std::slice::from_ref(&host)).await;
+            None
+        }
+        Vertex::Once { step, hosts } => {
+            batch.check_failures(&run);
+            let active: Vec<Arc<str>> = hosts.iter().filter(|h| run.progress.active(h, &step.context.sections)).cloned().collect();
+            if let Some(first) = active.first().cloned() {
+                batch.step(&run, &step, &first, &active).await;
+            }
+            None
+        }
+        Vertex::Unfold { step, hosts } => {
+            batch.check_failures(&run);
+            match step.kind {
+                StepKind::Flush => batch.flush(&run, &hosts),
+                _ => include::unfold(&run, &batch, &step, &hosts),
+            }
+        }
+    }
+}
+
+impl Batch {
+    /// Applies `any_errors_fatal` and `max_fail_percentage` where hosts meet.
+    fn check_failures(&self, run: &Run) {
+        let failed = self.instance.batch.iter().filter(|h| run.progress.gone(h).is_some_and(|g| g != super::Gone::Ended)).count();
+        let percentage = failed as f64 * 100.0 / self.instance.batch.len().max(1) as f64;
+        if failed > 0 && self.any_errors_fatal || self.max_fail_percentage.is_some_and(|max| percentage > max) {
+            self.end_all(run);
+        }
+    }
+
+    /// Takes every host out.
+    pub(super) fn end_all(&self, run: &Run) {
+        for host in &self.instance.batch {
+            if run.progress.gone(host).is_none() {
+                self.leave(run, host, super::Gone::Failed);
+            }
+        }
+    }
+
+    /// Takes a host out of the play.
+    pub(super) fn leave(&self, run: &Run, host: &str, why: super::Gone) {
+        run.progress.leave(host, why);
+        write(&self.instance.gone).insert(host.to_string());
+    }
+
+    /// Runs a step on a host, for these hosts (several when `run_once`).
+    async fn step(self: &Arc<Batch>, run: &Arc<Run>, step: &Arc<Step>, host: &Arc<str>, for_hosts: &[Arc<str>]) {
+        match &step.kind {
+            StepKind::Flush => {}
+            StepKind::BlockEnd(block) => {
+                if run.progress.end_block(host, block, &step.context.sections) {
+                    run.progress.count(host, |c| c.rescued += 1);
+                }
+                self.note_gone(run, host);
+            }
+            StepKind::Handler(_, number) => {
+                let forced = self.force_handlers && run.progress.gone(host) == Some(super::Gone::Failed);
+                let may = forced || run.progress.active(host, &step.context.sections);
+                let notified = for_hosts.iter().filter(|h| may && run.progress.take_notified(h, *number)).count();
+                if notified > 0 {
+                    task::perform(run, self, step, host, for_hosts).await;
+                }
+            }
+            StepKind::Task(_) => {
+                if run.progress.active(host, &step.context.sections) {
+                    task::perform(run, self, step, host, for_hosts).await;
+                }
+            }
+        }
+    }
+
+    pub(super) fn note_gone(&self, run: &Run, host: &str) {
+        if run.progress.gone(host).is_some() {
+            write(&self.instance.gone).insert(host.to_string());
+        }
+    }
+
+    /// The handlers that any host is to run, as steps.
+    fn flush(self: &Arc<Batch>, run: &Arc<Run>, hosts: &[Arc<str>]) -> Growth<Vertex, Edge> {
+        let hosts: Vec<Arc<str>> = hosts.iter().filter(|h| run.progress.any_notified(h)).cloned().collect();
+        if hosts.is_empty() {
+            return None;
+        }
+        let steps: Vec<Arc<Step>> = read(&self.handlers).iter().map(|h| h.step.clone()).collect();
+        let (run, batch) = (run.clone(), self.clone());
+        Some(Box::new(move |dag, at| grow(&run, &batch, dag, &[(steps, hosts)], Some(at))))
+    }
+
+    /// Adds the handlers of a role that was included.
+    pub(super) fn add_handlers(&self, run: &Run, items: &[(crate::playbook::Item, Context)]) -> Result<()> {
+        let mut handlers = write(&self.handlers);
+        let first = handlers.len();
+        let more = run.compiler.handlers(&run.fleet, &self.instance, items, first)?;
+        handlers.extend(more);
+        Ok(())
+    }
+
+    /// Takes what hosts asked to include at a step.
+    pub(super) fn take_requests(&self, step: u32) -> Vec<(Arc<str>, Vec<include::Request>)> {
+        lock(&self.requests).remove(&step).unwrap_or_default()
+    }
+}

@@ -1,0 +1,338 @@
+//! One task on one host: condition, loop, tries, result.
+
+mod items;
+mod outcome;
+
+use super::action::{self, Learner, Performed};
+use super::play::Batch;
+use super::{Gone, Run, include};
+use crate::error::{Diagnostic, Kind, Result};
+use crate::event::{Changed, Event, Status, TaskName, TaskResult};
+use crate::graph::{Context, Step, StepKind};
+use crate::playbook::Task;
+use crate::template::Condition;
+use crate::vars::HostScope;
+use crate::yaml::Node;
+use modules::args::FromValue;
+use modules::value::{Map, Value};
+pub(super) use outcome::Outcome;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One task on one host, and what it can see.
+pub(super) struct At<'a> {
+    pub(super) run: &'a Arc<Run>,
+    pub(super) batch: &'a Arc<Batch>,
+    pub(super) task: &'a Arc<Task>,
+    pub(super) context: &'a Arc<Context>,
+    pub(super) host: &'a str,
+    pub(super) scope: HostScope,
+    pub(super) name: Arc<TaskName>,
+    pub(super) hidden: bool,
+}
+
+/// Runs a step on `host` and settles its result for `for_hosts`.
+pub(super) async fn perform(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>, host: &Arc<str>, for_hosts: &[Arc<str>]) {
+    let Some(task) = step.task() else { return };
+    let locals = run.progress.failure(host);
+    let scope = HostScope {
+        fleet: run.fleet.clone(),
+        host: Some(host.to_string()),
+        play: Some(batch.instance.clone()),
+        context: Some(step.context.clone()),
+        locals: Arc::new(locals),
+    };
+    let name = task_name(run, step, task, &scope);
+    let mut at = At { run, batch, task, context: &step.context, host, scope, name, hidden: false };
+    let started = Instant::now();
+    run.observer.observe(&Event::TaskStarted { task: at.name.clone(), host: host.to_string() });
+    let outcome = match at.flag("no_log") {
+        Ok(hidden) => {
+            at.hidden = hidden;
+            match step.is_include() {
+                true => include::request(&at, step, for_hosts).await,
+                false => at.looped().await,
+            }
+        }
+        Err(error) => Outcome::broken(&error),
+    };
+    settle(&at, step, for_hosts, outcome, started.elapsed());
+}
+
+fn task_name(run: &Run, step: &Step, task: &Task, scope: &HostScope) -> Arc<TaskName> {
+    let written = task.name.as_ref().map(|node| {
+        let rendered = run.templates.value(node, &scope.shared()).ok().filter(|v| v.first_unknown().is_none());
+        rendered.map_or_else(|| node.as_str().unwrap_or_default().to_string(), |v| v.redacted().to_string())
+    });
+    let name = written.filter(|n| !n.is_empty()).unwrap_or_else(|| task.action.module.clone());
+    let name = match &step.context.role {
+        Some(role) => format!("{} : {name}", role.name),
+        None => name,
+    };
+    Arc::new(TaskName {
+        id: step.id,
+        name,
+        module: task.action.module.clone(),
+        place: format!("{}:{}", task.place.source.path().display(), task.place.line),
+        handler: matches!(step.kind, StepKind::Handler(..)),
+    })
+}
+
+/// Registers the result, remembers facts, notifies handlers, takes failures up, and tells the observers.
+fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome, elapsed: Duration) {
+    let run = at.run;
+    if matches!(outcome.status, Status::Failed | Status::Unreachable) {
+        let keyword = if outcome.status == Status::Failed { "ignore_errors" } else { "ignore_unreachable" };
+        match at.flag(keyword) {
+            Ok(ignored) => outcome.ignored = ignored,
+            Err(error) => outcome = Outcome::broken(&error),
+        }
+    }
+    let value = if at.hidden { outcome.value.clone().into_secret() } else { outcome.value.clone() };
+    for host in for_hosts {
+        if let Some(register) = &at.task.register {
+            run.fleet.remember(host, register, value.clone());
+        }
+        if let Some(facts) = &outcome.facts {
+            match &outcome.learner {
+                Learner::Own => run.fleet.learn(host, facts),
+                Learner::Delegate(other) => run.fleet.learn(other, facts),
+                Learner::Nobody => {}
+            }
+        }
+        for (name, fact) in &outcome.set {
+            run.fleet.remember(host, name, fact.clone());
+        }
+    }
+    if outcome.changed != Changed::No && matches!(outcome.status, Status::Ok | Status::Unknown) {
+        if let Err(error) = notify(at, for_hosts) {
+            outcome = Outcome::broken(&error);
+        }
+    }
+    let result = outcome.report(at.hidden, elapsed, None);
+    count(run, at.host, &result);
+    run.observer.observe(&Event::TaskDone { task: at.name.clone(), host: at.host.to_string(), result: Arc::new(result) });
+    if outcome.is_failure() {
+        fail(at, step, for_hosts, &outcome);
+    }
+}
+
+fn fail(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], outcome: &Outcome) {
+    let task = Value::map([("name", Value::str(&at.name.name)), ("action", Value::str(&at.name.module))]);
+    for host in for_hosts {
+        if outcome.status == Status::Unreachable {
+            at.batch.leave(at.run, host, Gone::Unreachable);
+            continue;
+        }
+        let mut failure = Map::new();
+        failure.insert(Value::str("ansible_failed_task"), task.clone());
+        failure.insert(Value::str("ansible_failed_result"), outcome.value.clone());
+        at.run.progress.fail(host, &step.context.sections, failure);
+        at.batch.note_gone(at.run, host);
+    }
+    if at.flag("any_errors_fatal").unwrap_or(false) && at.batch.instance.batch.iter().any(|h| at.run.progress.gone(h).is_some()) {
+        at.batch.end_all(at.run);
+    }
+}
+
+fn count(run: &Run, host: &str, result: &TaskResult) {
+    run.progress.count(host, |c| {
+        match result.status {
+            Status::Ok => c.ok += 1,
+            Status::Skipped => c.skipped += 1,
+            Status::Unknown => c.unknown += 1,
+            Status::Failed if result.ignored => {
+                c.ok += 1;
+                c.ignored += 1;
+            }
+            Status::Failed => c.failed += 1,
+            Status::Unreachable => c.unreachable += 1,
+        }
+        c.changed += usize::from(result.changed == Changed::Yes && result.status == Status::Ok);
+    });
+}
+
+/// Finds the handlers that a changed task notifies, by name, `role : name` or `listen`.
+fn notify(at: &At<'_>, for_hosts: &[Arc<str>]) -> Result<()> {
+    let mut names = Vec::new();
+    for node in at.task.notify.iter().chain(&at.context.notify) {
+        let value = at.run.templates.value(node, &at.scope.shared())?;
+        match value.as_list() {
+            Some(list) => names.extend(list.iter().map(|v| (v.to_string(), node.clone()))),
+            None => names.push((value.to_string(), node.clone())),
+        }
+    }
+    for (name, node) in names {
+        let found = handlers_named(at, &name);
+        if found.is_empty() {
+            let handlers = crate::vars::read(&at.batch.handlers);
+            let known: Vec<String> = handlers.iter().filter_map(|h| h.step.task()?.name.as_ref()?.as_str().map(str::to_string)).collect();
+            let error = Diagnostic::input(format!("no handler is called `{name}` or listens to it")).at(node.place());
+            return Err(Box::new(error.nearest(&name, known.iter().map(String::as_str))));
+        }
+        for_hosts.iter().for_each(|host| at.run.progress.notify(host, &found));
+    }
+    Ok(())
+}
+
+fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
+    let handlers = crate::vars::read(&at.batch.handlers);
+    let rendered = |node: &Node, step: &Step| {
+        let scope = HostScope { context: Some(step.context.clone()), ..at.scope.clone() };
+        at.run.templates.value(node, &scope.shared()).ok()
+    };
+    let (mut by_name, mut listening) = (None, Vec::new());
+    for (number, handler) in handlers.iter().enumerate() {
+        let Some(task) = handler.step.task() else { continue };
+        let own = task.name.as_ref().and_then(|n| rendered(n, &handler.step)).map(|v| v.to_string());
+        let role = handler.step.context.role.as_ref().map(|r| r.name.clone());
+        let full = own.as_ref().zip(role).map(|(own, role)| format!("{role} : {own}"));
+        if own.as_deref() == Some(name) || full.as_deref() == Some(name) {
+            // Of handlers with one name, Ansible runs the last one defined; an own role's goes before others'.
+            by_name = Some(number);
+        }
+        let topics = task.listen.as_ref().and_then(|n| rendered(n, &handler.step));
+        let listens = topics.is_some_and(|t| t.as_list().map_or_else(|| t.to_string() == name, |l| l.iter().any(|v| v.to_string() == name)));
+        if listens {
+            listening.push(number);
+        }
+    }
+    by_name.into_iter().chain(listening).collect()
+}
+
+impl At<'_> {
+    /// A keyword that is a truth value; false when it is not given.
+    pub(super) fn flag(&self, keyword: &str) -> Result<bool> {
+        let Some(node) = self.context.nearest(keyword) else { return Ok(false) };
+        let value = self.run.templates.value(node, &self.scope.shared())?;
+        if matches!(value, Value::Null) || value.as_str() == Some(crate::template::OMIT) {
+            return Ok(false);
+        }
+        bool::from_value(&value).map_err(|why| Box::new(Diagnostic::input(format!("`{keyword}` {why}")).at(node.place())))
+    }
+
+    /// A number that a keyword of the task gives.
+    pub(super) fn number(&self, node: Option<&Node>, name: &str, scope: &HostScope) -> Result<Option<f64>> {
+        let Some(node) = node else { return Ok(None) };
+        let value = self.run.templates.value(node, &scope.shared())?;
+        f64::from_value(&value).map(Some).map_err(|why| Box::new(Diagnostic::input(format!("`{name}` {why}")).at(node.place())))
+    }
+
+    /// Whether all conditions hold.
+    pub(super) fn holds(&self, conditions: &[Node], scope: &HostScope) -> Result<(Condition, Option<String>)> {
+        let shared = scope.shared();
+        for node in conditions {
+            match self.run.templates.condition(node, &shared)? {
+                Condition::True => {}
+                Condition::False => return Ok((Condition::False, Some(written(node)))),
+                unknown => return Ok((unknown, Some(written(node)))),
+            }
+        }
+        Ok((Condition::True, None))
+    }
+
+    /// One run of the task for one item (or for none): condition, tries, verdict.
+    async fn once(&self, scope: &HostScope) -> Outcome {
+        match self.holds(&self.context.when, scope) {
+            Ok((Condition::True, _)) => {}
+            Ok((Condition::False, condition)) => return Outcome::skipped(condition),
+            Ok((Condition::Unknown(what), _)) => return Outcome::unknown(self.register_name(), format!("may run: its condition depends on {what}")),
+            Err(error) => return Outcome::broken(&error),
+        }
+        self.tries(scope).await.unwrap_or_else(|error| Outcome::broken(&error))
+    }
+
+    fn register_name(&self) -> &str {
+        self.task.register.as_deref().unwrap_or(&self.name.name)
+    }
+
+    async fn tries(&self, scope: &HostScope) -> Result<Outcome> {
+        let retries = self.number(self.task.retries.as_ref(), "retries", scope)?;
+        let tries = match (&self.task.until, retries) {
+            (None, None) => 1,
+            (_, retries) => retries.unwrap_or(3.0).max(0.0) as i64 + 1,
+        };
+        let delay = self.number(self.task.delay.as_ref(), "delay", scope)?.unwrap_or(5.0).max(0.0);
+        let mut attempt = 1;
+        loop {
+            let mut outcome = self.verdict(scope, self.attempt(scope).await)?;
+            if tries > 1 {
+                outcome.set_value("attempts", Value::Int(attempt));
+            }
+            let good = match &self.task.until {
+                Some(node) => {
+                    let seen = self.seeing(scope, &outcome);
+                    match self.holds(&until_conditions(node), &seen)?.0 {
+                        Condition::True => true,
+                        Condition::False => false,
+                        Condition::Unknown(_) => return Ok(outcome),
+                    }
+                }
+                None => outcome.status != Status::Failed,
+            };
+            if good || tries == 1 || outcome.status == Status::Unreachable || !self.run.live {
+                return Ok(outcome);
+            }
+            if attempt >= tries {
+                outcome.set_value("failed", Value::Bool(true));
+                if outcome.status != Status::Failed {
+                    outcome.status = Status::Failed;
+                    outcome.message.get_or_insert_with(|| format!("gave up after {tries} tries: `until` never held"));
+                }
+                return Ok(outcome);
+            }
+            let left = tries - attempt;
+            self.run.observer.observe(&Event::Retry { task: self.name.clone(), host: self.host.to_string(), left });
+            tokio::time::sleep(Duration::from_secs_f64(delay)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, scope: &HostScope) -> Performed {
+        match action::perform(self, scope).await {
+            Ok(performed) => performed,
+            Err(error) if error.kind == Kind::Unreachable => Performed::unreachable(&error),
+            Err(error) => Performed::broken(&error),
+        }
+    }
+
+    /// The scope that `until`, `changed_when` and `failed_when` see: with the result under its registered name.
+    fn seeing(&self, scope: &HostScope, outcome: &Outcome) -> HostScope {
+        let mut locals = Map::new();
+        if let Some(register) = &self.task.register {
+            locals.insert(Value::str(register), outcome.value.clone());
+        }
+        scope.with_locals(locals)
+    }
+
+    /// Applies `changed_when` and `failed_when`.
+    fn verdict(&self, scope: &HostScope, performed: Performed) -> Result<Outcome> {
+        let mut outcome = Outcome::of(performed, self.register_name());
+        if matches!(outcome.status, Status::Unreachable | Status::Skipped) || outcome.broken {
+            return Ok(outcome);
+        }
+        if let Some(node) = &self.task.changed_when {
+            let verdict = self.holds(&until_conditions(node), &self.seeing(scope, &outcome))?.0;
+            outcome.set_changed(match verdict {
+                Condition::True => Changed::Yes,
+                Condition::False => Changed::No,
+                Condition::Unknown(_) => Changed::Unknown,
+            });
+        }
+        if let Some(node) = &self.task.failed_when {
+            let verdict = self.holds(&until_conditions(node), &self.seeing(scope, &outcome))?.0;
+            outcome.set_failed(verdict == Condition::True, &written(node));
+        }
+        Ok(outcome)
+    }
+}
+
+/// A condition or list of conditions, as written.
+fn until_conditions(node: &Node) -> Vec<Node> {
+    node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec)
+}
+
+/// A condition as the user wrote it, for messages.
+fn written(node: &Node) -> String {
+    node.plain().to_string()
+}

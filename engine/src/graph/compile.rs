@@ -1,0 +1,459 @@
+//! Plays to steps: static imports and roles unfolded, keywords inherited, tags applied. Nothing runs here.
+
+use super::tags::Selection;
+use super::{Context, Part, Section, Step, StepKind};
+use crate::error::{Diagnostic, Result};
+use crate::playbook::{Block, Item, Keywords, Loader, RoleUse, Task, Vars};
+use crate::source::Place;
+use crate::template::Templates;
+use crate::vars::{Fleet, HostScope, PlayInstance, RoleInstance, write};
+use crate::yaml::{Data, Node};
+use modules::value::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How deep imports, includes and roles may nest before it counts as recursion.
+const DEPTH: usize = 50;
+
+/// What unfolding needs; one for the whole run.
+pub struct Compiler {
+    /// Reads files.
+    pub loader: Arc<Loader>,
+    /// Renders names of files and roles.
+    pub templates: Arc<Templates>,
+    /// `--tags`, `--skip-tags`.
+    pub selection: Selection,
+    numbers: AtomicU32,
+}
+
+/// Handlers of a play, in the order in which they run.
+#[derive(Debug, Clone)]
+pub struct Handler {
+    /// The step that runs it.
+    pub step: Arc<Step>,
+}
+
+/// Where unfolded things go.
+#[derive(Default)]
+pub struct Unfolded {
+    /// Steps in order.
+    pub steps: Vec<Arc<Step>>,
+    /// Handlers that roles brought along; not numbered yet.
+    pub handlers: Vec<(Item, Context)>,
+}
+
+/// One unfolding: a play, and how deep it is in imports.
+struct Unfold<'a> {
+    compiler: &'a Compiler,
+    fleet: &'a Arc<Fleet>,
+    play: &'a Arc<PlayInstance>,
+    out: Unfolded,
+    depth: usize,
+}
+
+impl Compiler {
+    /// With nothing numbered yet.
+    pub fn new(loader: Arc<Loader>, templates: Arc<Templates>, selection: Selection) -> Compiler {
+        Compiler { loader, templates, selection, numbers: AtomicU32::new(1) }
+    }
+
+    /// A number that no other step or block of the run has.
+    pub fn number(&self) -> u32 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A whole play: facts, `pre_tasks`, roles, tasks, `post_tasks`, with handlers flushed between.
+    pub fn play(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, base: &Context) -> Result<Unfolded> {
+        let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: 0 };
+        let written = play.play.clone();
+        let context = unfold.inherit(base, &written.keywords)?;
+        unfold.gather(&context)?;
+        // Roles' variables are seen by the whole play, so they are known before the first task is looked at.
+        let mut roles = Vec::new();
+        for role in &written.roles {
+            unfold.resolve_role(role, &context, None, &mut roles)?;
+        }
+        unfold.items(&written.pre_tasks, &context)?;
+        unfold.flush(&context);
+        for (instance, context) in roles {
+            unfold.role_tasks(&instance, "main", &context)?;
+        }
+        unfold.items(&written.tasks, &context)?;
+        unfold.flush(&context);
+        unfold.items(&written.post_tasks, &context)?;
+        unfold.flush(&context);
+        // The play's own handlers run before those of its roles.
+        let own = written.handlers.iter().map(|item| (item.clone(), context.clone()));
+        unfold.out.handlers.splice(0..0, own);
+        Ok(unfold.out)
+    }
+
+    /// The steps of an included task file.
+    pub fn include_tasks(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, file: &Path, context: &Context) -> Result<Unfolded> {
+        let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: context.dirs.len() };
+        let items = self.loader.tasks(file)?;
+        let context = in_dir(context, file);
+        unfold.check_depth(file)?;
+        unfold.items(&items, &context)?;
+        Ok(unfold.out)
+    }
+
+    /// The steps of an included role.
+    pub fn include_role(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, role: &RoleCall, context: &Context) -> Result<Unfolded> {
+        let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: context.dirs.len() };
+        unfold.call_role(role, context)?;
+        Ok(unfold.out)
+    }
+
+    /// Handlers as steps, numbered from `first`.
+    pub fn handlers(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, items: &[(Item, Context)], first: usize) -> Result<Vec<Handler>> {
+        let mut handlers = Vec::new();
+        for (item, context) in items {
+            let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: 0 };
+            // Tags do not keep a handler from running: it was notified by a task that was selected.
+            unfold.each_item(std::slice::from_ref(item), context, false)?;
+            for step in unfold.out.steps {
+                let StepKind::Task(task) = &step.kind else { continue };
+                let kind = StepKind::Handler(task.clone(), first + handlers.len());
+                handlers.push(Handler { step: Arc::new(Step { kind, ..(*step).clone() }) });
+            }
+        }
+        Ok(handlers)
+    }
+}
+
+/// `import_role` or `include_role` with its arguments rendered.
+#[derive(Debug, Clone)]
+pub struct RoleCall {
+    /// Name of the role.
+    pub name: String,
+    /// `tasks_from`, `main` unless given.
+    pub tasks_from: String,
+    /// `handlers_from`.
+    pub handlers_from: String,
+    /// `vars_from`.
+    pub vars_from: Option<String>,
+    /// `defaults_from`.
+    pub defaults_from: Option<String>,
+    /// Whether the whole play sees the role's variables.
+    pub public: bool,
+    /// `rolespec_validate` is accepted; argument specs are checked by the language's own step.
+    pub place: Place,
+}
+
+fn in_dir(context: &Context, file: &Path) -> Context {
+    let mut context = context.clone();
+    context.dirs.push(file.parent().map_or_else(PathBuf::new, Path::to_path_buf));
+    context
+}
+
+impl Unfold<'_> {
+    fn scope(&self, context: &Context) -> Arc<dyn crate::template::Scope> {
+        let context = Some(Arc::new(context.clone()));
+        let (fleet, play) = (self.fleet.clone(), Some(self.play.clone()));
+        HostScope { fleet, host: None, play, context, locals: Arc::default() }.shared()
+    }
+
+    /// Text known before any host is: the names of imported files and roles.
+    fn static_text(&self, node: &Node, context: &Context, what: &str) -> Result<String> {
+        let value = self.compiler.templates.value(node, &self.scope(context)).map_err(|e| {
+            let include = what.replace("import", "include");
+            e.note(format!("`{what}` is resolved before any host is known, so facts and host variables cannot be used here"))
+                .hint(format!("use `{include}` when the name depends on a host"))
+        })?;
+        Ok(value.to_string())
+    }
+
+    fn check_depth(&self, what: &Path) -> Result<()> {
+        match self.depth > DEPTH {
+            true => Err(recursive(&what.display().to_string())),
+            false => Ok(()),
+        }
+    }
+
+    fn inherit(&self, outer: &Context, keywords: &Keywords) -> Result<Context> {
+        let mut context = outer.clone();
+        context.when.extend(keywords.when.iter().cloned());
+        for node in &keywords.tags {
+            self.read_tags(node, outer, &mut context.tags)?;
+        }
+        if !keywords.vars.is_empty() {
+            context.vars.push(Arc::new(keywords.vars.clone()));
+        }
+        for (name, node) in &keywords.others {
+            context.others.entry(name.clone()).or_default().push(node.clone());
+        }
+        Ok(context)
+    }
+
+    fn read_tags(&self, node: &Node, context: &Context, into: &mut Vec<String>) -> Result<()> {
+        let value = match node.as_str() {
+            Some(text) if !text.contains("{{") => Value::str(text),
+            _ => self.compiler.templates.value(node, &self.scope(context))?,
+        };
+        let texts: Vec<String> = match value.as_list() {
+            Some(list) => list.iter().map(Value::to_string).collect(),
+            None => vec![value.to_string()],
+        };
+        for tag in texts.iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty()) {
+            if !into.iter().any(|t| t == tag) {
+                into.push(tag.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, kind: StepKind, context: Context, outer: &Context) {
+        let id = self.compiler.number();
+        self.out.steps.push(Arc::new(Step { id, kind, context: Arc::new(context), outer: Arc::new(outer.clone()) }));
+    }
+
+    fn flush(&mut self, context: &Context) {
+        self.push(StepKind::Flush, context.clone(), context);
+    }
+
+    fn gather(&mut self, context: &Context) -> Result<()> {
+        let play = &self.play.play;
+        let wanted = match &play.gather_facts {
+            Some(node) => self.compiler.templates.value(node, &self.scope(context))?.truthy(),
+            None => true,
+        };
+        if !wanted {
+            return Ok(());
+        }
+        let place = play.gather_facts.as_ref().map_or(&play.place, Node::place).clone();
+        let args = [("gather_subset", &play.gather_subset), ("gather_timeout", &play.gather_timeout), ("fact_path", &play.fact_path)];
+        let args = args.into_iter().filter_map(|(name, node)| Some((name.to_string(), node.clone()?))).collect();
+        let name = Node::new(place.clone(), Data::Str("Gathering Facts".into()));
+        let task = Task::call(place, &play.path, "ansible.builtin.setup", Some(name), args);
+        let mut own = context.clone();
+        if !own.tags.iter().any(|t| t == "always") {
+            own.tags.push("always".into());
+        }
+        if self.compiler.selection.takes(&own.tags) {
+            // A play's `when` does not exist, and facts are gathered whatever an import's condition says of tasks.
+            self.push(StepKind::Task(Arc::new(task)), own, context);
+        }
+        Ok(())
+    }
+
+    fn items(&mut self, items: &[Item], context: &Context) -> Result<()> {
+        self.each_item(items, context, true)
+    }
+
+    fn each_item(&mut self, items: &[Item], context: &Context, select: bool) -> Result<()> {
+        for item in items {
+            match item {
+                Item::Task(task) => self.task(task, context, select)?,
+                Item::Block(block) => self.block(block, context, select)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: &Arc<Block>, outer: &Context, select: bool) -> Result<()> {
+        let mut context = self.inherit(outer, &block.keywords)?;
+        context.notify.extend(block.notify.iter().cloned());
+        let (rescues, always) = (!block.rescue.is_empty(), !block.always.is_empty());
+        let section = |part| Section { block: 0, part, rescues, always };
+        let number = self.compiler.number();
+        for (part, items) in [(Part::Body, &block.body), (Part::Rescue, &block.rescue), (Part::Always, &block.always)] {
+            let mut inner = context.clone();
+            inner.sections.push(Section { block: number, ..section(part) });
+            self.each_item(items, &inner, select)?;
+        }
+        if rescues || always {
+            self.push(StepKind::BlockEnd(Section { block: number, ..section(Part::Body) }), outer.clone(), outer);
+        }
+        Ok(())
+    }
+
+    fn task(&mut self, task: &Arc<Task>, outer: &Context, select: bool) -> Result<()> {
+        let context = self.inherit(outer, &task.keywords)?;
+        match crate::playbook::short_name(&task.action.module) {
+            "import_tasks" => return self.import_tasks(task, &context),
+            "import_role" => {
+                let call = self.role_call(task, &context)?;
+                return self.call_role(&call, &context);
+            }
+            _ => {}
+        }
+        if select && !self.compiler.selection.takes(&context.tags) {
+            return Ok(());
+        }
+        let is_flush = crate::playbook::short_name(&task.action.module) == "meta"
+            && task.action.free_form.as_ref().and_then(Node::as_str) == Some("flush_handlers");
+        if is_flush && context.when.is_empty() {
+            self.flush(&context);
+        } else {
+            self.push(StepKind::Task(task.clone()), context, outer);
+        }
+        Ok(())
+    }
+
+    fn import_tasks(&mut self, task: &Arc<Task>, context: &Context) -> Result<()> {
+        let file = task.action.args.iter().find(|(k, _)| k == "file").map(|(_, v)| v).or(task.action.free_form.as_ref());
+        let file = file.ok_or_else(|| Diagnostic::input("`import_tasks` needs a file").at(&task.place))?;
+        let name = self.static_text(file, context, "import_tasks")?;
+        let path = task_file(&name, context, self.play).ok_or_else(|| missing_file(&name, context, self.play, file.place()))?;
+        self.depth += 1;
+        self.check_depth(&path).map_err(|e| e.at(file.place()))?;
+        let items = self.compiler.loader.tasks(&path).map_err(|e| e.at(file.place()))?;
+        let done = self.items(&items, &in_dir(context, &path));
+        self.depth -= 1;
+        done
+    }
+
+    fn role_call(&self, task: &Task, context: &Context) -> Result<RoleCall> {
+        let text = |name: &str| -> Result<Option<String>> {
+            let node = task.action.args.iter().find(|(k, _)| k == name).map(|(_, v)| v);
+            node.map(|n| self.static_text(n, context, "import_role")).transpose()
+        };
+        let name = match text("name")?.or(text("role")?) {
+            Some(name) => name,
+            None => return Err(Box::new(Diagnostic::input("`import_role` needs the argument `name`").at(&task.place))),
+        };
+        Ok(RoleCall {
+            name,
+            tasks_from: text("tasks_from")?.unwrap_or_else(|| "main".into()),
+            handlers_from: text("handlers_from")?.unwrap_or_else(|| "main".into()),
+            vars_from: text("vars_from")?,
+            defaults_from: text("defaults_from")?,
+            public: text("public")?.is_none_or(|p| matches!(p.to_lowercase().as_str(), "true" | "yes" | "on" | "1")),
+            place: task.place.clone(),
+        })
+    }
+
+    fn load_role(&self, name: &str, context: &Context, place: &Place) -> Result<Arc<crate::playbook::Role>> {
+        let near = context.role.as_ref().and_then(|r| r.role.path.parent());
+        self.compiler.loader.role(name, &self.play.dir, near).map_err(|e| e.at(place).into())
+    }
+
+    fn call_role(&mut self, call: &RoleCall, context: &Context) -> Result<()> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(recursive(&call.name).at(&call.place).into());
+        }
+        let role = self.load_role(&call.name, context, &call.place)?;
+        let mut before = Vec::new();
+        for dependency in &role.dependencies {
+            self.resolve_role(dependency, context, context.role.clone(), &mut before)?;
+        }
+        for (instance, context) in before {
+            self.role_tasks(&instance, "main", &context)?;
+        }
+        let variables = |kind: &str, from: &Option<String>, main: &Vars| match from {
+            Some(from) => role.variables(kind, from),
+            None => Ok(main.clone()),
+        };
+        let instance = Arc::new(RoleInstance {
+            name: call.name.clone(),
+            defaults: variables("defaults", &call.defaults_from, &role.defaults)?,
+            vars: variables("vars", &call.vars_from, &role.vars)?,
+            params: Vec::new(),
+            parent: context.role.clone(),
+            role,
+        });
+        let mut context = context.clone();
+        context.role = Some(instance.clone());
+        if call.public {
+            write(&self.play.roles).push(instance.clone());
+        }
+        self.role_handlers(&instance, &call.handlers_from, &context)?;
+        let done = self.role_tasks(&instance, &call.tasks_from, &context);
+        self.depth -= 1;
+        done
+    }
+
+    fn role_handlers(&mut self, instance: &Arc<RoleInstance>, from: &str, context: &Context) -> Result<()> {
+        let context = in_dir(context, &instance.role.path.join("handlers/main.yml"));
+        for item in instance.role.handlers(from)? {
+            self.out.handlers.push((item, context.clone()));
+        }
+        Ok(())
+    }
+
+    fn role_tasks(&mut self, instance: &Arc<RoleInstance>, from: &str, context: &Context) -> Result<()> {
+        let items = instance.role.tasks(from)?;
+        self.items(&items, &in_dir(context, &instance.role.path.join("tasks/main.yml")))
+    }
+
+    /// A role of `roles:` or of dependencies, with those it depends on before it. Each runs once unless its parameters
+    /// differ or it allows duplicates.
+    fn resolve_role(
+        &mut self,
+        used: &RoleUse,
+        outer: &Context,
+        parent: Option<Arc<RoleInstance>>,
+        into: &mut Vec<(Arc<RoleInstance>, Context)>,
+    ) -> Result<()> {
+        self.depth += 1;
+        let name = self.static_text(&used.name, outer, "roles")?;
+        if self.depth > DEPTH {
+            return Err(recursive(&name).at(&used.place).into());
+        }
+        let near = Context { role: parent.clone(), ..outer.clone() };
+        let role = self.load_role(&name, &near, used.name.place())?;
+        let mut context = self.inherit(outer, &used.keywords)?;
+        let instance = Arc::new(RoleInstance {
+            name,
+            defaults: role.defaults.clone(),
+            vars: role.vars.clone(),
+            params: used.params.clone(),
+            parent,
+            role: role.clone(),
+        });
+        let twice = |other: &Arc<RoleInstance>| other.role.path == role.path && same(&other.params, &instance.params);
+        let repeated = into.iter().any(|(other, _)| twice(other)) && !role.allow_duplicates;
+        if !repeated {
+            for dependency in &role.dependencies {
+                self.resolve_role(dependency, &context, Some(instance.clone()), into)?;
+            }
+            context.role = Some(instance.clone());
+            write(&self.play.roles).push(instance.clone());
+            self.role_handlers(&instance, "main", &context)?;
+            into.push((instance, context));
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+}
+
+fn same(a: &Vars, b: &Vars) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.0 == y.0 && x.1.plain() == y.1.plain())
+}
+
+fn recursive(what: &str) -> Box<Diagnostic> {
+    let summary = format!("`{what}` includes itself: more than {DEPTH} levels deep");
+    Box::new(Diagnostic::input(summary).hint("break the circle, or put a condition on a dynamic include"))
+}
+
+/// Where the file of an import or include is: beside the file that names it, in the role's `tasks`, beside the playbook.
+pub fn task_file(name: &str, context: &Context, play: &PlayInstance) -> Option<PathBuf> {
+    candidates(name, context, play).into_iter().find(|p| p.is_file())
+}
+
+fn candidates(name: &str, context: &Context, play: &PlayInstance) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for dir in context.dirs.iter().rev() {
+        paths.push(dir.join(name));
+    }
+    if let Some(role) = &context.role {
+        paths.push(role.role.path.join("tasks").join(name));
+        paths.push(role.role.path.join(name));
+    }
+    paths.push(play.dir.join("tasks").join(name));
+    paths.push(play.dir.join(name));
+    paths.dedup();
+    paths
+}
+
+/// The error for a task file that is nowhere.
+pub fn missing_file(name: &str, context: &Context, play: &PlayInstance, place: &Place) -> Box<Diagnostic> {
+    let mut error = Diagnostic::input(format!("task file `{name}` does not exist")).at(place);
+    for path in candidates(name, context, play) {
+        error = error.note(format!("looked for {}", path.display()));
+    }
+    Box::new(error)
+}
