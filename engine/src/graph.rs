@@ -2,7 +2,6 @@
 
 pub mod compile;
 pub mod dag;
-pub mod draw;
 pub mod tags;
 
 use crate::playbook::{Task, Vars};

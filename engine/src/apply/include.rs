@@ -4,7 +4,6 @@ use super::Run;
 use super::play::{Batch, grow};
 use super::task::{At, Outcome};
 use crate::error::{Diagnostic, Result};
-use crate::event::{Changed, Status};
 use crate::graph::compile::{RoleCall, Unfolded, missing_file, task_file};
 use crate::graph::dag::{Edge, Vertex};
 use crate::graph::{Context, Step};

@@ -11,7 +11,7 @@ use modules::value::Value;
 use std::time::Duration;
 
 /// Connection variables and keywords of one host, as one task sees them.
-pub struct Reach<'a> {
+pub(super) struct Reach<'a> {
     run: &'a Run,
     /// The scope whose `ansible_*` variables count: the host's, or that of the host delegated to.
     scope: &'a HostScope,
@@ -23,7 +23,7 @@ pub struct Reach<'a> {
 
 impl<'a> Reach<'a> {
     /// For a task's own host, or (`target`) the host that it is delegated to.
-    pub fn new(run: &'a Run, own: &'a HostScope, target: &'a HostScope, context: &'a Context) -> Reach<'a> {
+    pub(super) fn new(run: &'a Run, own: &'a HostScope, target: &'a HostScope, context: &'a Context) -> Reach<'a> {
         Reach { run, scope: target, context, own }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Reach<'a> {
     }
 
     /// The way to the host.
-    pub fn connection(&self) -> Result<Connection> {
+    pub(super) fn connection(&self) -> Result<Connection> {
         let host = self.scope.host.clone().unwrap_or_default();
         let settings = &self.run.settings;
         let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
@@ -103,7 +103,7 @@ impl<'a> Reach<'a> {
         let mut args = settings.ssh_args.clone();
         for name in ["ansible_ssh_common_args", "ansible_ssh_extra_args"] {
             if let Some(text) = self.text(&[name], "")? {
-                args.extend(crate::transport::split_args(&text));
+                args.extend(crate::transport::split_args(&text)?);
             }
         }
         let seconds = self.variable(&["ansible_ssh_timeout", "ansible_timeout"])?.and_then(|v| u64::from_value(&v).ok());
@@ -122,7 +122,7 @@ impl<'a> Reach<'a> {
     }
 
     /// Who the task becomes on the host, if it does.
-    pub fn user(&self) -> Result<Option<Become>> {
+    pub(super) fn user(&self) -> Result<Option<Become>> {
         let settings = &self.run.settings;
         let wanted = self.flag(&["ansible_become"], "become")?.unwrap_or(settings.becomes);
         if !wanted {

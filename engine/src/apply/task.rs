@@ -15,6 +15,7 @@ use crate::vars::HostScope;
 use crate::yaml::Node;
 use modules::args::FromValue;
 use modules::value::{Map, Value};
+pub(super) use items::{Items, without_omitted};
 pub(super) use outcome::Outcome;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -334,5 +335,5 @@ fn until_conditions(node: &Node) -> Vec<Node> {
 
 /// A condition as the user wrote it, for messages.
 fn written(node: &Node) -> String {
-    node.plain().to_string()
+    node.raw().to_string()
 }

@@ -3,7 +3,7 @@
 use super::tags::Selection;
 use super::{Context, Part, Section, Step, StepKind};
 use crate::error::{Diagnostic, Result};
-use crate::playbook::{Block, Item, Keywords, Loader, RoleUse, Task, Vars};
+use crate::playbook::{Action, Block, Item, Keywords, Loader, RoleUse, Task, Vars};
 use crate::source::Place;
 use crate::template::Templates;
 use crate::vars::{Fleet, HostScope, PlayInstance, RoleInstance, write};
@@ -226,7 +226,7 @@ impl Unfold<'_> {
         let args = [("gather_subset", &play.gather_subset), ("gather_timeout", &play.gather_timeout), ("fact_path", &play.fact_path)];
         let args = args.into_iter().filter_map(|(name, node)| Some((name.to_string(), node.clone()?))).collect();
         let name = Node::new(place.clone(), Data::Str("Gathering Facts".into()));
-        let task = Task::call(place, &play.path, "ansible.builtin.setup", Some(name), args);
+        let task = gather_task(place, &play.path, name, args);
         let mut own = context.clone();
         if !own.tags.iter().any(|t| t == "always") {
             own.tags.push("always".into());
@@ -420,8 +420,32 @@ impl Unfold<'_> {
     }
 }
 
+/// The task that gathers facts at a play's start.
+fn gather_task(place: Place, path: &Path, name: Node, args: Vars) -> Task {
+    let module = "ansible.builtin.setup".to_string();
+    Task {
+        action: Action { place: place.clone(), module, args, free_form: None, template: None, local: false },
+        place,
+        path: path.to_path_buf(),
+        name: Some(name),
+        keywords: Arc::default(),
+        looped: None,
+        loop_control: None,
+        register: None,
+        until: None,
+        retries: None,
+        delay: None,
+        changed_when: None,
+        failed_when: None,
+        notify: None,
+        listen: None,
+        background: None,
+        poll: None,
+    }
+}
+
 fn same(a: &Vars, b: &Vars) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.0 == y.0 && x.1.plain() == y.1.plain())
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.0 == y.0 && x.1.raw() == y.1.raw())
 }
 
 fn recursive(what: &str) -> Box<Diagnostic> {

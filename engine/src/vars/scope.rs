@@ -51,7 +51,7 @@ impl HostScope {
 
     /// Levels 15 to 22: what tasks, roles and options set.
     fn from_task(&self, name: &str) -> Option<Binding> {
-        let source = |vars| last(vars, name).cloned().map(Binding::Source);
+        let source = |vars: &crate::playbook::Vars| last(vars, name).cloned().map(Binding::Source);
         if let Some(found) = self.fleet.extra.get(name) {
             return Some(found.clone());
         }
@@ -110,7 +110,7 @@ impl HostScope {
                 return Some(binding(var));
             }
         }
-        let source = |vars| last(vars, name).cloned().map(Binding::Source);
+        let source = |vars: &crate::playbook::Vars| last(vars, name).cloned().map(Binding::Source);
         self.roles().find_map(|r| source(&r.defaults)).or_else(|| self.play_roles().iter().rev().find_map(|r| source(&r.defaults)))
     }
 }

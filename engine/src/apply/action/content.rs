@@ -203,7 +203,7 @@ fn template_options(at: &At<'_>, args: &mut Map) -> Result<String> {
 /// `script`: the first word is a file of the controller, the rest its arguments.
 fn script(at: &At<'_>, scope: &HostScope, args: &mut Map) -> Result<()> {
     let line = args.shift_remove("_raw_params").or_else(|| args.shift_remove("cmd")).map(|v| v.to_string()).unwrap_or_default();
-    let words = crate::transport::split_args(&line);
+    let words = crate::transport::split_args(&line).map_err(|e| e.at(&at.task.action.place))?;
     let Some(file) = words.first() else {
         return Err(Box::new(Diagnostic::input("`script` needs a file").at(&at.task.action.place)));
     };

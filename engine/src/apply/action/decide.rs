@@ -39,10 +39,10 @@ pub(super) fn assert(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
             Condition::False => {
                 let message = text(&["fail_msg", "msg"])?.unwrap_or_else(|| "Assertion failed".into());
                 let mut returns = Map::new();
-                returns.insert("assertion".into(), condition.plain());
+                returns.insert("assertion".into(), condition.raw());
                 returns.insert("evaluated_to".into(), Value::Bool(false));
                 returns.insert("msg".into(), message.as_str().into());
-                let shown = format!("{message}: `{}` does not hold", condition.plain());
+                let shown = format!("{message}: `{}` does not hold", condition.raw());
                 return Ok(Performed { returns, ..Performed::failed(shown) });
             }
         }

@@ -53,7 +53,7 @@ pub(super) fn include_vars(at: &At<'_>, scope: &HostScope, args: &Map) -> Result
         included.extend(at.run.compiler.loader.variables(file)?);
     }
     let memory = at.run.fleet.memory(at.host);
-    let shown: Map = included.iter().map(|(k, v)| (Value::str(k), v.plain())).collect();
+    let shown: Map = included.iter().map(|(k, v)| (Value::str(k), v.raw())).collect();
     match text("name") {
         Some(name) => {
             let pairs = included.iter().map(|(k, v)| (crate::yaml::Node::new(v.place().clone(), crate::yaml::Data::Str(k.as_str().into())), v.clone()));
@@ -100,7 +100,7 @@ fn folder(at: &At<'_>, scope: &HostScope, dir: &str, args: &Map) -> Result<Vec<P
         let ending = file.extension().unwrap_or_default().to_string_lossy();
         endings.iter().any(|e| *e == ending)
             && !ignored.iter().any(|i| *i == name)
-            && matching.as_ref().is_none_or(|m| m.is_match(&name).unwrap_or(false))
+            && matching.as_ref().is_none_or(|m| m.is_match(&*name).unwrap_or(false))
     });
     Ok(files)
 }

@@ -1,0 +1,257 @@
+//! A run as it happens: on a terminal one line an active host, else plain lines; failures once more at the end.
+
+use super::brief;
+use super::paint::Paint;
+use crate::apply::Counts;
+use crate::event::{Changed, Event, Observer, Status, TaskName, TaskResult};
+use crate::plan::shown;
+use crate::vars::lock;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use modules::change::Action;
+use modules::value::Value;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Shows a run on standard error.
+pub struct Live {
+    paint: Paint,
+    verbosity: u8,
+    quiet: bool,
+    started: Instant,
+    bars: MultiProgress,
+    terminal: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    active: HashMap<String, ProgressBar>,
+    failures: Vec<(String, Arc<TaskName>, Arc<TaskResult>)>,
+    warnings: Vec<String>,
+}
+
+impl Live {
+    /// `quiet` shows progress and failures only, for plans: their changes come as a whole.
+    pub fn new(verbosity: u8, quiet: bool) -> Live {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Live {
+            paint: Paint::stderr(),
+            verbosity,
+            quiet,
+            started: Instant::now(),
+            bars: MultiProgress::with_draw_target(target),
+            terminal,
+            state: Mutex::default(),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match self.terminal {
+            // The bars give way to the line and come back below it.
+            true => self.bars.suspend(|| eprintln!("{text}")),
+            false => eprintln!("{text}"),
+        }
+    }
+
+    fn begin(&self, host: &str, task: &TaskName) {
+        if !self.terminal {
+            return;
+        }
+        let mut state = lock(&self.state);
+        let bar = state.active.entry(host.to_string()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{spinner} {prefix:.bold}  {wide_msg}  {elapsed}");
+            let bar = self.bars.add(ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner())));
+            bar.set_prefix(host.to_string());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        bar.reset_elapsed();
+        bar.set_message(task.name.clone());
+    }
+
+    fn end(&self, host: &str) {
+        if let Some(bar) = lock(&self.state).active.remove(host) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+    }
+
+    fn done(&self, task: &Arc<TaskName>, host: &str, result: &Arc<TaskResult>) {
+        self.end(host);
+        if matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored {
+            lock(&self.state).failures.push((host.to_string(), task.clone(), result.clone()));
+        }
+        for warning in &result.warnings {
+            self.warn(&format!("{host}: {warning}"));
+        }
+        if let Some(line) = self.result_line(task, host, result) {
+            self.say(&line);
+        }
+    }
+
+    fn result_line(&self, task: &TaskName, host: &str, result: &TaskResult) -> Option<String> {
+        let p = self.paint;
+        let failed = matches!(result.status, Status::Failed | Status::Unreachable);
+        let debug = crate::playbook::short_name(&task.module) == "debug" && result.status == Status::Ok;
+        if self.quiet && self.verbosity == 0 && !(failed && !result.ignored) {
+            return None;
+        }
+        let (mark, always) = match result.status {
+            Status::Failed if result.ignored => (p.yellow("ignored"), true),
+            Status::Failed => (p.red("failed"), true),
+            Status::Unreachable => (p.red("unreachable"), true),
+            Status::Unknown => (p.cyan("unknown"), true),
+            Status::Skipped => (p.dim("skipped"), false),
+            Status::Ok if result.changed == Changed::Yes => (p.yellow("changed"), true),
+            Status::Ok => (p.green("ok"), debug),
+        };
+        if !always && self.verbosity == 0 {
+            return None;
+        }
+        let mut line = format!("{mark:>11}  {host}  {}", task.name);
+        if let Some(delegate) = &result.delegate {
+            let _ = write!(line, " (on {delegate})");
+        }
+        let _ = write!(line, "  {}", p.dim(&format!("{:.1}s", result.elapsed.as_secs_f64())));
+        if debug {
+            let _ = write!(line, "\n{}", message_of(&result.value));
+        }
+        if failed {
+            let _ = write!(line, "\n{}", indented(result.message.as_deref().unwrap_or_default()));
+        }
+        if self.verbosity > 0 || self.quiet {
+            self.details(&mut line, result);
+        }
+        Some(line)
+    }
+
+    fn details(&self, line: &mut String, result: &TaskResult) {
+        for change in shown(result) {
+            let sign = match change.action {
+                Action::Create => "+",
+                Action::Update => "~",
+                Action::Delete => "-",
+                Action::Run => "!",
+            };
+            let _ = write!(line, "\n             {sign} {} {}", change.kind, change.name);
+        }
+        if self.verbosity > 1 {
+            let json = serde_json::to_string_pretty(&result.value.to_json()).unwrap_or_default();
+            let _ = write!(line, "\n{}", indented(&json));
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        let mut state = lock(&self.state);
+        if !state.warnings.iter().any(|w| w == text) {
+            state.warnings.push(text.to_string());
+            drop(state);
+            self.say(&format!("{}: {text}", self.paint.yellow("warning")));
+        }
+    }
+
+    /// What is shown when the run is over: every failure with the host's last lines, then one line a host that did something.
+    pub fn finish(&self, counts: &[(String, Counts)]) -> String {
+        let p = self.paint;
+        let mut out = String::new();
+        for (host, task, result) in &lock(&self.state).failures {
+            let what = if result.status == Status::Unreachable { "unreachable" } else { "failed" };
+            let _ = writeln!(out, "\n{}: {host}: {}", p.red(what), p.bold(&task.name));
+            let _ = writeln!(out, "  --> {}", task.place);
+            let _ = writeln!(out, "{}", indented(result.message.as_deref().unwrap_or("no message")));
+            last_lines(&mut out, &result.value);
+            if let Some(hint) = &result.hint {
+                let _ = writeln!(out, "hint: {hint}");
+            }
+        }
+        let _ = writeln!(out, "\n{}", totals(counts, self.started.elapsed(), p));
+        out
+    }
+}
+
+fn totals(counts: &[(String, Counts)], elapsed: Duration, p: Paint) -> String {
+    let mut out = String::new();
+    let width = counts.iter().map(|(h, _)| h.len()).max().unwrap_or(0);
+    for (host, c) in counts.iter().filter(|(_, c)| c.changed + c.failed + c.unreachable > 0) {
+        let mut parts = vec![format!("{} ok", c.ok)];
+        let numbers = [(c.changed, "changed"), (c.failed, "failed"), (c.unreachable, "unreachable"), (c.rescued, "rescued"), (c.ignored, "ignored")];
+        parts.extend(numbers.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+        let _ = writeln!(out, "  {host:width$}  {}", parts.join(", "));
+    }
+    let sum = |f: fn(&Counts) -> usize| counts.iter().map(|(_, c)| f(c)).sum::<usize>();
+    let (changed, failed) = (sum(|c| c.changed), sum(|c| c.failed + c.unreachable));
+    let hosts = counts.len();
+    let verdict = match (failed, changed) {
+        (0, 0) => p.green("no changes"),
+        (0, n) => p.green(&format!("{n} changed")),
+        (f, n) => p.red(&format!("{n} changed, {f} failed")),
+    };
+    let _ = write!(out, "{hosts} host{}, {verdict}, {:.1}s", if hosts == 1 { "" } else { "s" }, elapsed.as_secs_f64());
+    out
+}
+
+fn message_of(value: &Value) -> String {
+    let skip = ["changed", "failed", "item", "ansible_loop_var"];
+    let map = value.as_map().cloned().unwrap_or_default();
+    let shown: Vec<String> = map
+        .iter()
+        .filter(|(k, _)| !skip.contains(&k.as_str().unwrap_or_default()))
+        .map(|(k, v)| {
+            let text = match v {
+                Value::Str(s) => s.to_string(),
+                v => serde_json::to_string_pretty(&v.to_json()).unwrap_or_default(),
+            };
+            if k.as_str() == Some("msg") { text } else { format!("{k}: {text}") }
+        })
+        .collect();
+    indented(&shown.join("\n"))
+}
+
+fn last_lines(out: &mut String, value: &Value) {
+    let results = value.get("results").and_then(Value::as_list).map(<[Value]>::to_vec);
+    let failed = results.unwrap_or_else(|| vec![value.clone()]).into_iter().filter(|v| v.get("failed").is_some_and(Value::truthy));
+    for item in failed {
+        if let Some(label) = item.get("item") {
+            let _ = writeln!(out, "    item {}: {}", brief(label, 60), item.get("msg").map(|m| brief(m, 200)).unwrap_or_default());
+        }
+        for stream in ["stdout", "stderr"] {
+            let Some(text) = item.get(stream).and_then(Value::as_str).filter(|t| !t.trim().is_empty()) else { continue };
+            let lines: Vec<&str> = text.lines().collect();
+            for line in &lines[lines.len().saturating_sub(10)..] {
+                let _ = writeln!(out, "    {stream} | {line}");
+            }
+        }
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n")
+}
+
+impl Observer for Live {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::PlayStarted { play, hosts } if !self.quiet => {
+                let hosts = if hosts.len() > 8 { format!("{} hosts", hosts.len()) } else { hosts.join(", ") };
+                self.say(&format!("{} {}", self.paint.bold(play), self.paint.dim(&format!("on {hosts}"))));
+            }
+            Event::PlayEmpty { play, pattern } => self.warn(&format!("play `{play}` has no hosts: nothing matches `{pattern}`")),
+            Event::TaskStarted { task, host } => self.begin(host, task),
+            Event::TaskDone { task, host, result } => self.done(task, host, result),
+            Event::ItemDone { task, host, result } if self.verbosity > 0 => {
+                let item = result.item.as_deref().unwrap_or_default();
+                self.say(&format!("       item  {host}  {}  {item}", task.name));
+            }
+            Event::Retry { task, host, left } if !self.quiet => {
+                self.say(&format!("      again  {host}  {}  {left} tries left", task.name));
+            }
+            Event::Warning { text } => self.warn(text),
+            Event::Message { host, text } => self.say(&format!("             {host}: {text}")),
+            _ => {}
+        }
+    }
+}
