@@ -129,11 +129,13 @@ impl Run {
     /// What is wrong with the input: the first play it is found in does not start. Failures on hosts are not errors
     /// here but events and [`Progress`].
     pub async fn playbooks(self: &Arc<Run>, paths: &[PathBuf]) -> Result<(), Vec<Diagnostic>> {
+        // Everything is read before anything runs, so that mistakes show first and all together.
+        self.graphs(paths)?;
         for path in paths {
             for used in self.flatten(path, &[], 0)? {
                 let dir = used.play.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-                self.fleet.enter_playbook(PlaybookVars::read(&dir).map_err(|e| vec![*e])?);
-                play::run(self, &used, &dir).await.map_err(|e| vec![*e])?;
+                self.fleet.enter_playbook(PlaybookVars::read(&dir)?);
+                play::run(self, &used, &dir).await?;
                 let errors = std::mem::take(&mut *crate::vars::lock(&self.errors));
                 if !errors.is_empty() {
                     return Err(errors);
@@ -144,6 +146,22 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// The graph of each play, with its name; nothing runs.
+    pub fn graphs(self: &Arc<Run>, paths: &[PathBuf]) -> Result<Vec<(String, crate::graph::dag::Dag)>, Vec<Diagnostic>> {
+        let (mut graphs, mut problems) = (Vec::new(), Vec::new());
+        for path in paths {
+            for used in self.flatten(path, &[], 0)? {
+                let dir = used.play.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+                self.fleet.enter_playbook(PlaybookVars::read(&dir)?);
+                match play::graph(self, &used, &dir) {
+                    Ok(graph) => graphs.push(graph),
+                    Err(more) => problems.extend(more),
+                }
+            }
+        }
+        if problems.is_empty() { Ok(graphs) } else { Err(problems) }
     }
 
     /// The plays of a playbook, imports followed.
@@ -159,7 +177,7 @@ impl Run {
                 PlayItem::Play(play) => plays.push(PlayUse { play, imports: imports.to_vec() }),
                 PlayItem::Import(import) => {
                     let scope = HostScope { fleet: self.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
-                    let name = self.templates.value(&import.file, &scope.shared()).map_err(|e| vec![*e])?.to_string();
+                    let name = self.templates.value(&import.file, &scope.shared())?.to_string();
                     let file = path.parent().map_or_else(|| PathBuf::from(&name), |dir| dir.join(&name));
                     if !file.is_file() {
                         let missing = Diagnostic::input(format!("playbook `{name}` does not exist"));

@@ -98,5 +98,12 @@ impl Diagnostic {
     }
 }
 
+/// One error where several could be told.
+impl From<Box<Diagnostic>> for Vec<Diagnostic> {
+    fn from(error: Box<Diagnostic>) -> Vec<Diagnostic> {
+        vec![*error]
+    }
+}
+
 /// The result of reading what the user wrote.
 pub type Result<T, E = Box<Diagnostic>> = std::result::Result<T, E>;

@@ -1,7 +1,9 @@
 //! A play as a graph: its steps, and (step, host) nodes with the edges that keep Ansible's order.
 
+pub(crate) mod check;
 pub mod compile;
 pub mod dag;
+pub mod draw;
 pub mod tags;
 
 use crate::playbook::{Task, Vars};

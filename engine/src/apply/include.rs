@@ -175,7 +175,11 @@ pub(super) fn unfold(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>, hosts
     let mut fragments = Vec::new();
     for (request, members) in groups {
         match expand(run, batch, &request) {
-            Ok(unfolded) => fragments.push((unfolded.steps, members)),
+            Ok(unfolded) if unfolded.problems.is_empty() => fragments.push((unfolded.steps, members)),
+            Ok(unfolded) => {
+                unfolded.problems.into_iter().for_each(|p| run.reject(p));
+                return None;
+            }
             Err(error) => {
                 run.reject(*error);
                 return None;

@@ -3,6 +3,7 @@
 use super::{PlayUse, Run, include, play_vars, task};
 use crate::error::{Diagnostic, Result};
 use crate::event::Event;
+use crate::graph::check::has_template;
 use crate::graph::compile::Handler;
 use crate::graph::dag::{Dag, Edge, Order, Strategy, Vertex, append};
 use crate::graph::{Context, Step, StepKind};
@@ -10,7 +11,7 @@ use crate::playbook::Vars;
 use crate::schedule::{Growth, walk};
 use crate::template::Scope;
 use crate::vars::{HostScope, PlayInstance, lock, read, write};
-use crate::yaml::{Data, Node};
+use crate::yaml::Node;
 use modules::args::FromValue;
 use modules::value::Value;
 use std::collections::HashMap;
@@ -29,8 +30,19 @@ pub(super) struct Batch {
     max_fail_percentage: Option<f64>,
 }
 
-/// Runs a play: selects hosts, splits them as `serial` says, walks each batch.
-pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Result<()> {
+/// Reading may find several mistakes at once.
+type Several<T> = std::result::Result<T, Vec<Diagnostic>>;
+
+/// A play with its hosts chosen.
+struct Prepared {
+    name: String,
+    pattern: String,
+    vars: Vars,
+    hosts: Vec<String>,
+    scope: Arc<dyn Scope>,
+}
+
+fn prepare(run: &Run, used: &PlayUse, dir: &Path) -> Result<Prepared> {
     let play = &used.play;
     let bare = HostScope { fleet: run.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
     let vars = play_vars(used);
@@ -43,13 +55,29 @@ pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Result<()
     };
     let mut hosts = select(run, &pattern, &play.hosts)?;
     order(&mut hosts, play.order.as_ref(), run, &scope)?;
+    Ok(Prepared { name, pattern, vars, hosts, scope })
+}
+
+/// The graph of a play as it stands before it runs: includes and handlers are single nodes.
+pub(super) fn graph(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<(String, Dag)> {
+    let Prepared { name, vars, hosts, scope, .. } = prepare(run, used, dir)?;
+    let instance = instance(run, used, dir, name.clone(), vars, hosts.clone(), hosts)?;
+    let (batch, steps) = compile(run, used, instance, &scope)?;
+    let mut dag = Dag::new();
+    grow(run, &batch, &mut dag, &[(steps, batch.hosts())], None);
+    Ok((name, dag))
+}
+
+/// Runs a play: selects hosts, splits them as `serial` says, walks each batch.
+pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<()> {
+    let Prepared { name, pattern, vars, mut hosts, scope } = prepare(run, used, dir)?;
     if hosts.is_empty() {
         run.observer.observe(&Event::PlayEmpty { play: name, pattern });
         return Ok(());
     }
     hosts.iter().for_each(|h| run.progress.enter_play(h));
     hosts.retain(|h| run.progress.gone(h).is_none());
-    for hosts_of_batch in batches(run, play.serial.as_ref(), &hosts, &scope)? {
+    for hosts_of_batch in batches(run, used.play.serial.as_ref(), &hosts, &scope)? {
         if run.stopped() {
             break;
         }
@@ -210,7 +238,17 @@ fn keyword(run: &Run, node: Option<&Node>, scope: &Arc<dyn Scope>) -> Result<Opt
 }
 
 /// Builds and walks the graph of one batch; answers how many of its hosts failed.
-async fn batch(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &Arc<dyn Scope>) -> Result<usize> {
+async fn batch(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &Arc<dyn Scope>) -> Several<usize> {
+    let (batch, steps) = compile(run, used, instance, scope)?;
+    let mut dag = Dag::new();
+    grow(run, &batch, &mut dag, &[(steps, batch.hosts())], None);
+    let (shared, inside) = (run.clone(), batch.clone());
+    walk(&mut dag, || Edge::Barrier, move |vertex| Box::pin(visit(shared.clone(), inside.clone(), vertex))).await;
+    Ok(batch.instance.batch.iter().filter(|h| run.progress.gone(h).is_some_and(|g| g != super::Gone::Ended)).count())
+}
+
+/// The batch of a play and the steps that its hosts go through.
+fn compile(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &Arc<dyn Scope>) -> Several<(Arc<Batch>, Vec<Arc<Step>>)> {
     let play = &used.play;
     let mut base = Context { dirs: vec![instance.dir.clone()], ..Context::default() };
     for around in &used.imports {
@@ -220,6 +258,9 @@ async fn batch(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scop
         }
     }
     let unfolded = run.compiler.play(&run.fleet, &instance, &base)?;
+    if !unfolded.problems.is_empty() {
+        return Err(unfolded.problems);
+    }
     let strategy = keyword(run, play.strategy.as_ref(), scope)?.map(|v| v.to_string());
     let strategy = match strategy.as_deref().map(|s| s.rsplit('.').next().unwrap_or(s)) {
         None | Some("linear") => Strategy::Linear,
@@ -227,7 +268,7 @@ async fn batch(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scop
         Some(other) => {
             let error = Diagnostic::input(format!("unknown strategy `{other}`"));
             let error = play.strategy.iter().fold(error, |e, n| e.at(n.place()));
-            return Err(Box::new(error.nearest(other, ["linear", "free", "host_pinned"])));
+            return Err(vec![error.nearest(other, ["linear", "free", "host_pinned"])]);
         }
     };
     let flag = |value: Option<Value>| value.is_some_and(|v| bool::from_value(&v).unwrap_or(false));
@@ -240,12 +281,7 @@ async fn batch(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scop
         max_fail_percentage: keyword(run, play.max_fail_percentage.as_ref(), scope)?.and_then(|v| f64::from_value(&v).ok()),
         instance,
     });
-    let hosts: Vec<Arc<str>> = batch.instance.batch.iter().map(|h| Arc::from(h.as_str())).collect();
-    let mut dag = Dag::new();
-    grow(run, &batch, &mut dag, &[(unfolded.steps, hosts)], None);
-    let (shared, inside) = (run.clone(), batch.clone());
-    walk(&mut dag, || Edge::Barrier, move |vertex| Box::pin(visit(shared.clone(), inside.clone(), vertex))).await;
-    Ok(batch.instance.batch.iter().filter(|h| run.progress.gone(h).is_some_and(|g| g != super::Gone::Ended)).count())
+    Ok((batch, unfolded.steps))
 }
 
 pub(super) fn grow(
@@ -282,15 +318,6 @@ fn observes_others(step: &Step) -> bool {
         || step.context.nearest("delegate_to").is_some()
 }
 
-fn has_template(node: &Node) -> bool {
-    match node.data() {
-        Data::Str(text) => text.contains("{{") || text.contains("{%"),
-        Data::List(items) => items.iter().any(has_template),
-        Data::Map(pairs) => pairs.iter().any(|(k, v)| has_template(k) || has_template(v)),
-        _ => false,
-    }
-}
-
 async fn visit(run: Arc<Run>, batch: Arc<Batch>, vertex: Vertex) -> Growth<Vertex, Edge> {
     if run.stopped() {
         return None;
@@ -323,6 +350,10 @@ async fn visit(run: Arc<Run>, batch: Arc<Batch>, vertex: Vertex) -> Growth<Verte
 }
 
 impl Batch {
+    fn hosts(&self) -> Vec<Arc<str>> {
+        self.instance.batch.iter().map(|h| Arc::from(h.as_str())).collect()
+    }
+
     /// Applies `any_errors_fatal` and `max_fail_percentage` where hosts meet.
     fn check_failures(&self, run: &Run) {
         let failed = self.instance.batch.iter().filter(|h| run.progress.gone(h).is_some_and(|g| g != super::Gone::Ended)).count();

@@ -41,6 +41,8 @@ pub struct Unfolded {
     pub steps: Vec<Arc<Step>>,
     /// Handlers that roles brought along; not numbered yet.
     pub handlers: Vec<(Item, Context)>,
+    /// Mistakes that show before anything runs.
+    pub problems: Vec<Diagnostic>,
 }
 
 /// One unfolding: a play, and how deep it is in imports.
@@ -282,6 +284,7 @@ impl Unfold<'_> {
         if select && !self.compiler.selection.takes(&context.tags) {
             return Ok(());
         }
+        self.out.problems.extend(super::check::arguments(task));
         let is_flush = crate::playbook::short_name(&task.action.module) == "meta"
             && task.action.free_form.as_ref().and_then(Node::as_str) == Some("flush_handlers");
         if is_flush && context.when.is_empty() {

@@ -12,6 +12,11 @@ use std::fmt::Write;
 
 /// The plan of a run as text, ending with its summary.
 pub fn render(plan: &Plan, paint: Paint) -> String {
+    format!("{}{}\n", changes(plan, paint), summary(plan))
+}
+
+/// What changes, host by host, without the summary.
+pub fn changes(plan: &Plan, paint: Paint) -> String {
     let mut groups: IndexMap<String, Vec<&str>> = IndexMap::new();
     let mut unchanged = Vec::new();
     for host in plan.hosts() {
@@ -28,7 +33,6 @@ pub fn render(plan: &Plan, paint: Paint) -> String {
     if !unchanged.is_empty() {
         let _ = writeln!(out, "{}\n", paint.dim(&format!("no changes: {}", unchanged.join(", "))));
     }
-    let _ = writeln!(out, "{}", summary(plan));
     out
 }
 

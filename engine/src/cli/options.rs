@@ -1,0 +1,76 @@
+//! Options that several commands share, by Ansible's names.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Which hosts.
+#[derive(Debug, Args, Clone)]
+pub(super) struct InventoryOptions {
+    /// Inventory: a file, a folder, a script, or a comma list of hosts; may be given several times
+    #[arg(short = 'i', long = "inventory", value_name = "INVENTORY")]
+    pub(super) inventory: Vec<String>,
+    /// Only these hosts: a pattern, or @FILE
+    #[arg(short = 'l', long = "limit", value_name = "PATTERN")]
+    pub(super) limit: Option<String>,
+}
+
+/// What to run.
+#[derive(Debug, Args, Clone)]
+pub(super) struct PlaybookOptions {
+    /// Playbooks, run in order; without any `site.yaml` here or beside the inventory
+    #[arg(value_name = "PLAYBOOK")]
+    pub(super) playbooks: Vec<PathBuf>,
+    /// Extra variables: name=value, YAML or JSON, or @FILE
+    #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
+    pub(super) extra_vars: Vec<String>,
+    /// Only tasks with one of these tags
+    #[arg(short = 't', long = "tags", value_name = "TAGS", value_delimiter = ',')]
+    pub(super) tags: Vec<String>,
+    /// No tasks with one of these tags
+    #[arg(long = "skip-tags", value_name = "TAGS", value_delimiter = ',')]
+    pub(super) skip_tags: Vec<String>,
+    /// Run handlers even if a task failed
+    #[arg(long)]
+    pub(super) force_handlers: bool,
+}
+
+/// How hosts are reached.
+#[derive(Debug, Args, Clone)]
+pub(super) struct ConnectionOptions {
+    /// User to log in as
+    #[arg(short = 'u', long = "user", value_name = "USER")]
+    pub(super) user: Option<String>,
+    /// Become another user on the hosts (root unless said otherwise)
+    #[arg(short = 'b', long = "become")]
+    pub(super) becomes: bool,
+    /// User to become
+    #[arg(long, value_name = "USER")]
+    pub(super) become_user: Option<String>,
+    /// How to become it: sudo, su or doas
+    #[arg(long, value_name = "METHOD")]
+    pub(super) become_method: Option<String>,
+    /// Ask for the password that becoming needs
+    #[arg(short = 'K', long = "ask-become-pass")]
+    pub(super) ask_become_pass: bool,
+    /// File that holds the password that becoming needs
+    #[arg(long, value_name = "FILE")]
+    pub(super) become_password_file: Option<PathBuf>,
+    /// Private key to log in with
+    #[arg(long = "private-key", alias = "key-file", value_name = "FILE")]
+    pub(super) private_key: Option<String>,
+    /// Connection: ssh or local
+    #[arg(short = 'c', long = "connection", value_name = "KIND")]
+    pub(super) connection: Option<String>,
+    /// More arguments for ssh
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub(super) ssh_common_args: Option<String>,
+    /// Seconds to wait for a connection
+    #[arg(short = 'T', long = "timeout", value_name = "SECONDS")]
+    pub(super) timeout: Option<u64>,
+    /// How many hosts act at a time
+    #[arg(short = 'f', long = "forks", value_name = "N")]
+    pub(super) forks: Option<usize>,
+    /// Say more: -v changes, -vv results
+    #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}

@@ -1,0 +1,195 @@
+//! From options to a run: configuration, inventory, variables, loader, connections.
+
+use super::config::Config;
+use super::options::{ConnectionOptions, InventoryOptions, PlaybookOptions};
+use crate::apply::{Run, Settings, Setup};
+use crate::error::Diagnostic;
+use crate::event::Observer;
+use crate::graph::compile::Compiler;
+use crate::graph::tags::Selection;
+use crate::inventory::Inventory;
+use crate::playbook::Loader;
+use crate::remote::{Contents, Remotes};
+use crate::template::Templates;
+use crate::vars::{Fleet, Options, extra_vars};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How many hosts act at a time unless said otherwise.
+const FORKS: usize = 50;
+
+/// Everything read that a run needs; several runs (a plan, then its apply) can start from it.
+pub(super) struct Session {
+    inventory: Inventory,
+    options: Options,
+    settings: Settings,
+    playbook: PlaybookOptions,
+    roles_path: Vec<PathBuf>,
+    /// The playbooks to run.
+    pub(super) playbooks: Vec<PathBuf>,
+    /// Connections, shared by the runs.
+    pub(super) remotes: Remotes,
+    /// How much to say.
+    pub(super) verbosity: u8,
+}
+
+impl Session {
+    /// Reads the inventory and finds the playbooks.
+    pub(super) fn open(
+        hosts: &InventoryOptions,
+        playbook: &PlaybookOptions,
+        connection: &ConnectionOptions,
+        diff: bool,
+    ) -> Result<Session, Vec<Diagnostic>> {
+        let config = Config::read();
+        let sources = inventory_sources(hosts, &config);
+        let playbooks = if playbook.playbooks.is_empty() { vec![default_playbook(&sources)?] } else { playbook.playbooks.clone() };
+        if let Some(missing) = playbooks.iter().find(|p| !p.is_file()) {
+            let error = Diagnostic::input(format!("playbook `{}` does not exist", missing.display()));
+            return Err(vec![error.hint("give the path of a YAML file with plays")]);
+        }
+        let inventory = Inventory::read(&sources)?;
+        for warning in &inventory.warnings {
+            eprint!("{}", warning.render_warning(crate::report::paint::Paint::stderr().colour));
+        }
+        check_limit(&inventory, hosts.limit.as_deref())?;
+        let settings = settings(hosts, connection, playbook, &config)?;
+        let options = Options {
+            check: false,
+            diff,
+            forks: settings.forks,
+            verbosity: connection.verbose,
+            tags: playbook.tags.clone(),
+            skip_tags: playbook.skip_tags.clone(),
+            limit: hosts.limit.clone(),
+        };
+        Ok(Session {
+            inventory,
+            options,
+            settings,
+            playbook: playbook.clone(),
+            roles_path: config.paths("ANSIBLE_ROLES_PATH", "defaults", "roles_path"),
+            playbooks,
+            remotes: Remotes::new(Arc::new(Contents::default())),
+            verbosity: connection.verbose,
+        })
+    }
+
+    /// A run that is told to `observer`; `live` changes hosts.
+    pub(super) fn run(&self, live: bool, observer: Arc<dyn Observer>) -> Result<Arc<Run>, Vec<Diagnostic>> {
+        let mut extra = indexmap::IndexMap::new();
+        for option in &self.playbook.extra_vars {
+            extra.extend(extra_vars(option).map_err(|e| vec![*e])?);
+        }
+        let options = Options { check: !live, ..self.options.clone() };
+        let selection = Selection { only: self.playbook.tags.clone(), skip: self.playbook.skip_tags.clone() };
+        let loader = Arc::new(Loader::new(self.roles_path.clone()));
+        Ok(Run::new(Setup {
+            fleet: Arc::new(Fleet::new(self.inventory.clone(), extra, options)),
+            compiler: Compiler::new(loader, Arc::new(Templates::new()), selection),
+            remotes: self.remotes.clone(),
+            observer,
+            live,
+            settings: self.settings.clone(),
+        }))
+    }
+}
+
+/// The runtime of a command: two threads are enough, the work is waiting.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
+        vec![Diagnostic::new(crate::error::Kind::System, "cannot start the program's threads").note(e.to_string())]
+    })
+}
+
+/// `-i`, else `ANSIBLE_INVENTORY` or `ansible.cfg`.
+fn inventory_sources(options: &InventoryOptions, config: &Config) -> Vec<String> {
+    if !options.inventory.is_empty() {
+        return options.inventory.clone();
+    }
+    let Some(text) = config.text("ANSIBLE_INVENTORY", "defaults", "inventory") else { return Vec::new() };
+    text.split(',').map(str::trim).filter(|p| !p.is_empty()).map(|p| config.path(p).display().to_string()).collect()
+}
+
+/// Reads only the inventory, for commands without a playbook.
+pub(super) fn inventory_of(options: &InventoryOptions) -> Result<Inventory, Vec<Diagnostic>> {
+    Inventory::read(&inventory_sources(options, &Config::read()))
+}
+
+fn default_playbook(sources: &[String]) -> Result<PathBuf, Vec<Diagnostic>> {
+    let beside = sources.iter().map(Path::new).filter_map(|p| if p.is_dir() { Some(p) } else { p.parent() });
+    let folders: Vec<&Path> = std::iter::once(Path::new("")).chain(beside).collect();
+    let candidates = || folders.iter().flat_map(|dir| ["site.yaml", "site.yml"].map(|name| dir.join(name)));
+    candidates().find(|p| p.is_file()).ok_or_else(|| {
+        let error = Diagnostic::input("no playbook given, and there is no `site.yaml`");
+        let error = candidates().fold(error, |e, p| e.note(format!("looked for {}", p.display())));
+        vec![error.hint("name a playbook: `engine apply -i inventory.yaml playbook.yaml`")]
+    })
+}
+
+fn check_limit(inventory: &Inventory, limit: Option<&str>) -> Result<(), Vec<Diagnostic>> {
+    let Some(limit) = limit else { return Ok(()) };
+    let hosts = inventory.select(limit).map_err(|e| vec![*e])?;
+    if hosts.is_empty() {
+        let mut error = Diagnostic::input(format!("`--limit {limit}` matches no host"));
+        for warning in inventory.warnings_for(limit) {
+            error.notes.push(warning.summary.clone());
+            error.hints.extend(warning.hints);
+        }
+        return Err(vec![error]);
+    }
+    Ok(())
+}
+
+fn settings(hosts: &InventoryOptions, c: &ConnectionOptions, p: &PlaybookOptions, config: &Config) -> Result<Settings, Vec<Diagnostic>> {
+    let number = |variable: &str, key: &str| config.text(variable, "defaults", key).and_then(|t| t.parse::<u64>().ok());
+    let escalation = |variable: &str, key: &str| config.text(variable, "privilege_escalation", key);
+    let common = c.ssh_common_args.clone().or_else(|| config.text("ANSIBLE_SSH_COMMON_ARGS", "ssh_connection", "ssh_common_args"));
+    Ok(Settings {
+        connection: c.connection.clone(),
+        user: c.user.clone().or_else(|| config.text("ANSIBLE_REMOTE_USER", "defaults", "remote_user")),
+        key_file: c.private_key.clone().or_else(|| config.text("ANSIBLE_PRIVATE_KEY_FILE", "defaults", "private_key_file")),
+        ssh_args: common.map(|a| crate::transport::split_args(&a)).transpose().map_err(|e| vec![*e])?.unwrap_or_default(),
+        host_key_checking: config.flag("ANSIBLE_HOST_KEY_CHECKING", "defaults", "host_key_checking").unwrap_or(true),
+        timeout: c.timeout.or_else(|| number("ANSIBLE_TIMEOUT", "timeout")).unwrap_or(10),
+        becomes: c.becomes || config.flag("ANSIBLE_BECOME", "privilege_escalation", "become").unwrap_or(false),
+        become_method: c.become_method.clone().or_else(|| escalation("ANSIBLE_BECOME_METHOD", "become_method")),
+        become_user: c.become_user.clone().or_else(|| escalation("ANSIBLE_BECOME_USER", "become_user")),
+        become_password: become_password(c)?,
+        forks: c.forks.or_else(|| number("ANSIBLE_FORKS", "forks").map(|n| n as usize)).unwrap_or(FORKS),
+        force_handlers: p.force_handlers || config.flag("ANSIBLE_FORCE_HANDLERS", "defaults", "force_handlers").unwrap_or(false),
+        limit: hosts.limit.clone(),
+    })
+}
+
+fn become_password(options: &ConnectionOptions) -> Result<Option<String>, Vec<Diagnostic>> {
+    if let Some(path) = &options.become_password_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| vec![Diagnostic::input(format!("cannot read `{}`", path.display())).note(e.to_string())])?;
+        return Ok(Some(text.trim_end_matches(['\r', '\n']).to_string()));
+    }
+    options.ask_become_pass.then(|| secret("BECOME password: ")).transpose()
+}
+
+/// Asks for a secret; on a terminal it is not shown.
+fn secret(prompt: &str) -> Result<String, Vec<Diagnostic>> {
+    let stdin = std::io::stdin();
+    let problem = |e: std::io::Error| vec![Diagnostic::input("cannot read the password from standard input").note(e.to_string())];
+    let shown = if stdin.is_terminal() { rustix::termios::tcgetattr(&stdin).ok() } else { None };
+    if let Some(shown) = &shown {
+        let mut quiet = shown.clone();
+        quiet.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Now, &quiet).map_err(|e| problem(e.into()))?;
+        eprint!("{prompt}");
+        std::io::stderr().flush().map_err(problem)?;
+    }
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    if let Some(shown) = &shown {
+        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Now, shown).map_err(|e| problem(e.into()))?;
+        eprintln!();
+    }
+    read.map_err(problem)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_string())
+}
