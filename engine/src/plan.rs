@@ -62,8 +62,7 @@ impl Totals {
 impl Plan {
     /// Every host that takes part, in order.
     pub fn hosts(&self) -> Vec<&str> {
-        let mut hosts = indexmap::IndexSet::new();
-        self.plays.iter().flat_map(|p| &p.hosts).for_each(|h| drop(hosts.insert(h.as_str())));
+        let hosts: indexmap::IndexSet<&str> = self.plays.iter().flat_map(|p| &p.hosts).map(String::as_str).collect();
         hosts.into_iter().collect()
     }
 
