@@ -114,7 +114,7 @@ fn desired(args: &Args, touch: bool) -> Result<Desired, Halt> {
     };
     let modification = time(&args.modification_time, &args.modification_time_format)?;
     let access = time(&args.access_time, &args.access_time_format)?;
-    Ok(Desired { follow: args.follow, times: (modification, access), ..args.desired() })
+    Ok(Desired { follow: args.follow, times: (access, modification), ..args.desired() })
 }
 
 /// Seconds since 1970 of a time written in a `strptime` format of `%Y %m %d %H %M %S %y %%`, taken as UTC.
@@ -342,6 +342,8 @@ mod tests {
         let keep = json!({"path": "/scratch/f", "state": "touch", "modification_time": "preserve", "access_time": "preserve"});
         bench.law(&MODULE, keep);
         assert!(!bench.apply(&MODULE, json!({"path": "/scratch/f", "state": "touch"})).1.is_empty());
+        let (_, changes) = bench.law(&MODULE, json!({"path": "/scratch/f", "modification_time": "202001020304.05"}));
+        assert_eq!((changes[0].fields[0].name.as_str(), changes[0].fields.len()), ("modified", 1));
         bench.law(&MODULE, json!({"path": "/scratch/f", "mode": "0600"}));
         assert_eq!(bench.tree(), ["f 600 "]);
         assert!(bench.failure(&MODULE, json!({"path": "/scratch/f", "state": "directory"})).ends_with("already exists as a file"));

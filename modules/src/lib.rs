@@ -3,7 +3,9 @@
 
 pub mod agent;
 pub mod apt;
+pub mod archive;
 pub mod args;
+pub mod binary;
 pub mod blockinfile;
 pub mod change;
 pub mod command;
@@ -33,6 +35,7 @@ pub mod systemd;
 pub mod systemd_unit;
 #[cfg(test)]
 mod testing;
+pub mod unarchive;
 pub mod uri;
 pub mod user;
 pub mod value;

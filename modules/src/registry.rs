@@ -5,6 +5,7 @@ use crate::module::Module;
 /// Every module, by name.
 pub const MODULES: &[Module] = &[
     crate::apt::MODULE,
+    crate::binary::MODULE,
     crate::blockinfile::MODULE,
     crate::command::MODULE,
     crate::copy::MODULE,
@@ -24,6 +25,7 @@ pub const MODULES: &[Module] = &[
     crate::stat::MODULE,
     crate::systemd::MODULE,
     crate::systemd_unit::MODULE,
+    crate::unarchive::MODULE,
     crate::uri::MODULE,
     crate::user::MODULE,
     crate::wait_for::MODULE,

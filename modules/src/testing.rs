@@ -180,3 +180,19 @@ impl Server {
         self.seen.lock().expect("no test panics inside").clone()
     }
 }
+
+/// A tar archive of files, and of directories where a name ends with `/`.
+pub(crate) fn tarball(members: &[(&str, &str, u32)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content, mode) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(*mode);
+        header.set_uid(rustix::process::geteuid().as_raw().into());
+        header.set_gid(rustix::process::getegid().as_raw().into());
+        header.set_mtime(1_700_000_000);
+        header.set_size(content.len() as u64);
+        header.set_entry_type(if name.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular });
+        builder.append_data(&mut header, name, content.as_bytes()).expect("a member");
+    }
+    builder.into_inner().expect("an archive")
+}
