@@ -120,3 +120,21 @@ fn plans_of_local_modules_do_not_break_off() {
         assert_eq!(bench.tree(), untouched, "`{}`: a plan changes nothing: {text}", module.name);
     }
 }
+
+#[test]
+fn a_plan_does_not_fail_for_what_it_cannot_know() {
+    for (module, text) in examples().filter(|(module, text)| can_run(module, text)) {
+        let given: serde_json::Value = serde_json::from_str(text).expect("checked above");
+        let mut bench = Bench::new();
+        let by_itself = ending(bench.run(false, module, given.clone()));
+        let mut bench = Bench::new();
+        bench.host.overlay().run_unpredicted("something");
+        let afterwards = bench.run(false, module, given).result;
+        let fails = matches!(&afterwards, Err(Halt::Failed(_)));
+        assert!(
+            by_itself.is_err() || !fails,
+            "`{}` fails after something ran that may make what it misses: {afterwards:?}: {text}",
+            module.name
+        );
+    }
+}

@@ -288,12 +288,50 @@ fn a_full_disk_keeps_the_old_file() {
     assert!(unmounted.is_ok_and(|status| status.success()));
 }
 
+const KILLED: &str = "ENGINE_TEST_KILLED_WRITER";
+
 #[test]
-fn a_killed_write_leaves_old_or_new() {
+#[ignore = "it writes for ever: `a_write_killed_at_any_moment_leaves_old_or_new` runs and kills it"]
+fn writes_for_ever() {
+    let path = PathBuf::from(std::env::var_os(KILLED).expect("started by the other test"));
+    for letter in ["a", "b"].into_iter().cycle() {
+        let desired = Desired { mode: Some(Mode::Bits(0o640)), ..file(&letter.repeat(300_000)) };
+        host(true).files().converge(&path, &desired).expect("written");
+    }
+}
+
+#[test]
+fn a_write_killed_at_any_moment_leaves_old_or_new() {
+    let dir = scratch();
+    let path = dir.path().join("f");
+    let this = std::env::current_exe().expect("this program");
+    for round in 0..12 {
+        let mut writer = std::process::Command::new(&this)
+            .args(["--exact", "host::files::tests::writes_for_ever", "--ignored"])
+            .env(KILLED, &path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("started");
+        for _ in 0..2000 {
+            if path.exists() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        std::thread::sleep(std::time::Duration::from_micros(15_000 + 1_700 * round));
+        writer.kill().expect("killed");
+        writer.wait().expect("gone");
+        let found = fs::read(&path).expect("there");
+        assert_eq!((found.len(), found.iter().all(|byte| *byte == found[0])), (300_000, true), "old or new, never a mixture");
+        assert_eq!(fs::metadata(&path).expect("there").mode() & 0o7777, 0o640);
+    }
+}
+
+#[test]
+fn what_a_kill_leaves_behind_is_in_nobodys_way() {
     let dir = scratch();
     let path = dir.path().join("f");
     fs::write(&path, "old").expect("written");
-    // What a kill leaves is the temporary file: it must neither be in the way nor be taken for the file.
     let left = system::Temporary::beside(dir.path(), "f").expect("made");
     assert_eq!(fs::metadata(&left.path).expect("there").mode() & 0o7777, 0o600);
     std::mem::forget(left);
