@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
 /// What lines meant for us start with; whatever else a login shell prints is noise.
-const MARK: &str = "ENGINE-AGENT ";
+pub(crate) const MARK: &str = "ENGINE-AGENT ";
 /// What the login shell, `sudo` and its PAM modules may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The machine that this program is made for, as `uname -s` and `uname -m` say it.
@@ -148,7 +148,7 @@ impl Start<'_> {
         };
         let text = self.said.text();
         if let Some(escalation) = &self.escalation {
-            return escalation.refused(&text, code);
+            return escalation.refused(&text, std::mem::take(&mut self.noise), code);
         }
         let mut error = if code == 255 {
             lost(self.host)

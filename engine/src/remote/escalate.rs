@@ -81,25 +81,32 @@ impl Escalation {
         if self.method == Method::Sudo { PROMPT } else { "assword:" }
     }
 
-    /// What was said without our own prompt.
-    pub(crate) fn without_prompt(&self, said: &[u8]) -> Vec<u8> {
-        match String::from_utf8_lossy(said) {
-            text if self.given > 0 && text.contains(PROMPT) => text.replace(PROMPT, "").into_bytes(),
-            _ => said.to_vec(),
+    /// What was said without the prompt that was answered.
+    pub(crate) fn without_prompt(&self, said: Vec<u8>) -> Vec<u8> {
+        let prompt = if self.method == Method::Sudo { PROMPT } else { "Password: " };
+        if self.given == 0 {
+            return said;
+        }
+        match said.windows(prompt.len()).position(|part| part == prompt.as_bytes()) {
+            Some(at) => [&said[..at], &said[at + prompt.len()..]].concat(),
+            None => said,
         }
     }
 
-    /// The error for what the program said before it gave up.
-    pub(crate) fn refused(&self, said: &str, code: i32) -> Diagnostic {
+    /// The error for what the program said on standard error, and what else came from the host, before it gave up.
+    pub(crate) fn refused(&self, said: &str, noise: Vec<String>, code: i32) -> Diagnostic {
         let (name, user, host) = (self.method.name(), &self.user, &self.host);
         let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
         let told = |summary: String| Diagnostic::new(Kind::Unreachable, summary);
-        let error = if any(&["not in the sudoers", "not allowed to", "Operation not permitted"]) {
+        let closed = noise.iter().any(|line| line.contains("account is currently not available"));
+        let error = if closed {
+            told(format!("{name} to `{user}` failed on {host}: an account there has no login shell"))
+        } else if any(&["not in the sudoers", "not allowed to", "Operation not permitted"]) {
             told(format!("the login user may not become `{user}` on {host}"))
                 .hint(format!("the host's {name} configuration has to allow it"))
         } else if any(&["unknown user", "does not exist", "no passwd entry", "unknown user:"]) {
             told(format!("user `{user}` does not exist on {host}"))
-        } else if code == 127 || any(&["command not found", ": not found", "No such file or directory"]) {
+        } else if code == 127 || any(&["command not found", ": not found"]) {
             told(format!("{name} is not installed on {host}")).hint("set `become_method`, or log in as the user with `ansible_user`")
         } else if self.given > 0 {
             self.wrong_password()
@@ -110,7 +117,7 @@ impl Escalation {
         } else {
             told(format!("{name} to `{user}` failed on {host}"))
         };
-        let error = crate::transport::last_lines(&said.replace(PROMPT, "")).into_iter().fold(error, Diagnostic::note);
+        let error = crate::transport::last_lines(&said.replace(PROMPT, "")).into_iter().chain(noise).fold(error, Diagnostic::note);
         error.note(format!("{name} ended with exit code {code}"))
     }
 
@@ -213,7 +220,10 @@ mod tests {
             ("odd\n", 1, "sudo to `app` failed on web"),
         ];
         for (said, code, summary) in table {
-            assert_eq!(Escalation::new("web", &become_user("sudo", None)).unwrap().refused(said, code).summary, summary);
+            assert_eq!(Escalation::new("web", &become_user("sudo", None)).unwrap().refused(said, vec![], code).summary, summary);
         }
+        let noise = vec!["This account is currently not available.".to_owned()];
+        let closed = Escalation::new("web", &become_user("su", None)).unwrap().refused("", noise, 1);
+        assert_eq!(closed.summary, "su to `app` failed on web: an account there has no login shell");
     }
 }

@@ -58,7 +58,7 @@ impl Host {
     /// Asks for a module's plan. What the plan has written so far may lie with another user's agent: it comes along.
     async fn plan(&self, agent: &Arc<Agent>, request: Request) -> Result<tokio::sync::oneshot::Receiver<Result<Response>>> {
         let mut planner = self.planner.lock().await;
-        if let Some(before) = planner.as_ref().filter(|before| !Arc::ptr_eq(before, agent)) {
+        if let Some(before) = planner.as_ref().filter(|before| !Arc::ptr_eq(before, agent) && before.alive()) {
             let overlay = before.take_overlay().await?;
             agent.put_overlay(overlay).await?;
         }
