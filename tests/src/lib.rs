@@ -1,7 +1,10 @@
-//! What end-to-end cases need: real test hosts, the tree of a host as a value, and the programs under test.
+//! What end-to-end cases need: real test hosts, the state of a host as a value, the programs under test.
 
+pub mod checkout;
 pub mod hosts;
 pub mod program;
+pub mod readme;
+pub mod sandbox;
 pub mod tree;
 
 pub use hosts::Hosts;

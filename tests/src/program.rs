@@ -1,6 +1,6 @@
 //! The programs under test: where they were built, and what a run of one answers.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -25,8 +25,13 @@ pub fn built(name: &str) -> PathBuf {
     newest.unwrap_or_else(|| panic!("`{name}` is not built: run tests/run, or cargo build --profile quick first"))
 }
 
-/// A program about to run.
-pub struct Program(Command);
+/// A program about to run, in an environment of its own: no colours, no configuration, `home` as its home.
+#[derive(Debug, Clone)]
+pub struct Program {
+    line: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    folder: PathBuf,
+}
 
 /// How a run ended.
 #[derive(Debug, Clone)]
@@ -40,25 +45,31 @@ pub struct Run {
 }
 
 impl Program {
-    /// `engine` with these arguments, in an environment of its own: no colours, no configuration, `home` as its home.
-    pub fn engine<S: AsRef<OsStr>>(home: &Path, args: impl IntoIterator<Item = S>) -> Program {
-        let mut command = Command::new(built("engine"));
-        command.args(args).env_clear().env("HOME", home).env("NO_COLOR", "1").env("LANG", "C.UTF-8");
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        Program(command)
+    /// A program with arguments, working in `folder`, with `home` as its home.
+    pub fn new<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: impl IntoIterator<Item = S>, home: &Path, folder: &Path) -> Program {
+        let mut line = vec![program.as_ref().to_owned()];
+        line.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        let program = Program { line, environment: Vec::new(), folder: folder.to_owned() };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        program.with("HOME", home).with("NO_COLOR", "1").with("LANG", "C.UTF-8").with("PATH", path)
     }
 
-    /// Works in this folder.
-    #[must_use]
-    pub fn within(mut self, folder: &Path) -> Program {
-        self.0.current_dir(folder);
-        self
+    /// `engine` with these arguments.
+    pub fn engine<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, home: &Path, folder: &Path) -> Program {
+        Program::new(built("engine"), args, home, folder)
     }
 
     /// Sees this variable.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<OsStr>) -> Program {
-        self.0.env(name, value);
+        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs as the last arguments of this line.
+    #[must_use]
+    pub fn under<S: AsRef<OsStr>>(mut self, line: impl IntoIterator<Item = S>) -> Program {
+        self.line.splice(0..0, line.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
@@ -66,9 +77,11 @@ impl Program {
     ///
     /// # Panics
     /// When it cannot be started.
-    pub fn run(mut self) -> Run {
-        let output = self.0.stdin(Stdio::null()).output();
-        let output = output.unwrap_or_else(|e| panic!("{}: {e}", self.0.get_program().to_string_lossy()));
+    pub fn run(&self) -> Run {
+        let mut command = Command::new(&self.line[0]);
+        command.args(&self.line[1..]).env_clear().current_dir(&self.folder).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let output = command.output().unwrap_or_else(|e| panic!("{}: {e}", self.line[0].to_string_lossy()));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Run { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
     }

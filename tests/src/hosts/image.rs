@@ -28,12 +28,12 @@ printf 'MaxSessions 20\nMaxStartups 100\n' >/etc/ssh/sshd_config.d/tests.conf
 rm -f /var/lib/dbus/machine-id
 ln -s /etc/machine-id /var/lib/dbus/machine-id
 for home in /root /home/ubuntu /home/carol; do
-  mkdir -p -m 700 $home/.ssh
+  mkdir -p -m 700 $home/.ssh $home/.cache
   cp /authorized_keys $home/.ssh/authorized_keys
 done
 rm /authorized_keys
-chown -R ubuntu: /home/ubuntu/.ssh
-chown -R carol: /home/carol/.ssh
+chown -R ubuntu: /home/ubuntu/.ssh /home/ubuntu/.cache
+chown -R carol: /home/carol/.ssh /home/carol/.cache
 rm -rf /var/cache/apt/archives/*.deb"#;
 
 /// Waits until no other process makes images.
