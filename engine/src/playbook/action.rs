@@ -1,7 +1,7 @@
 //! A task's module and its arguments, in every form that Ansible takes.
 
 use super::actions::{is_command, is_command_option, known_module, known_names, short_name, takes_text};
-use super::keywords::is_template;
+use super::keywords::{is_template, kind};
 use super::reader::Reader;
 use super::words::{self, Finder, Unbalanced};
 use super::{Action, Vars};
@@ -14,16 +14,19 @@ impl Reader<'_> {
     pub(super) fn action(&mut self, key: &Node, value: &Node, args: Option<&Node>) -> Option<Action> {
         let place = key.place().clone();
         let mut action = match key.as_str()? {
-            word @ ("action" | "local_action") => Action { local: word == "local_action", ..self.called(word, value)? },
+            word @ ("action" | "local_action") => {
+                let called = self.called(word, value)?;
+                if !known_module(&called.module) && !is_template(&called.module) {
+                    self.unknown_module(&called.module, &called.place);
+                }
+                Action { local: word == "local_action", ..called }
+            }
             module => {
                 let mut action = nothing(place, module.to_string());
                 self.fill(&mut action, value);
                 action
             }
         };
-        if !known_module(&action.module) && !is_template(&action.module) {
-            self.unknown_module(&action.module, &action.place);
-        }
         if let Some(args) = args {
             self.defaults(&mut action, args);
         }
@@ -42,7 +45,7 @@ impl Reader<'_> {
     fn called(&mut self, word: &str, value: &Node) -> Option<Action> {
         if value.as_map().is_none() {
             let Some(text) = value.as_str() else {
-                self.error(Diagnostic::input(format!("`{word}` must name a module, not be a {}", value.type_name())).at(value.place()));
+                self.error(Diagnostic::input(format!("`{word}` must name a module, not be {}", kind(value))).at(value.place()));
                 return None;
             };
             return self.named_first(word, text, value.place());
@@ -89,7 +92,7 @@ impl Reader<'_> {
             Data::Str(text) => self.fill_text(action, value, text),
             Data::Unsafe(_) | Data::Vault(_) if takes_text(&action.module) => action.free_form = Some(value.clone()),
             _ => {
-                let what = format!("the arguments of `{}` must be a dictionary or text, not a {}", action.module, value.type_name());
+                let what = format!("the arguments of `{}` must be a dictionary or text, not {}", action.module, kind(value));
                 let mut error = Diagnostic::input(what).at(value.place());
                 if is_command(&action.module) && value.as_list().is_some() {
                     error = error.hint("a list of words goes under `argv`");

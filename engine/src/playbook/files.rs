@@ -1,6 +1,7 @@
 //! The files that a run reads: each once, with its digest and its warnings.
 
 use super::Vars;
+use super::keywords::kind;
 use super::role::Role;
 use crate::error::{Diagnostic, Result};
 use crate::source::{Place, Source};
@@ -76,7 +77,7 @@ impl Files {
     pub(super) fn variables(&self, path: &Path) -> Result<Vars> {
         let Some(node) = self.document(path)? else { return Ok(Vars::new()) };
         let Some(pairs) = node.as_map() else {
-            let error = Diagnostic::input(format!("a file of variables must be a dictionary, not a {}", node.type_name()));
+            let error = Diagnostic::input(format!("a file of variables must be a dictionary, not {}", kind(&node)));
             return Err(Box::new(error.at(node.place())));
         };
         let mut vars = Vars::new();

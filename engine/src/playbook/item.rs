@@ -1,7 +1,7 @@
 //! Tasks and blocks, read from a list.
 
 use super::actions::{controller_action, known_module, known_names};
-use super::keywords::{self, Owner, given, is_template, is_variable_name};
+use super::keywords::{self, Owner, given, is_template, is_variable_name, kind};
 use super::reader::Reader;
 use super::{Block, Item, Loop, Task};
 use crate::error::Diagnostic;
@@ -40,8 +40,7 @@ impl Reader<'_> {
 
     fn item(&mut self, node: &Node, owner: Owner) -> Option<Item> {
         if node.as_map().is_none() {
-            let mut error =
-                Diagnostic::input(format!("{} must be a dictionary, not a {}", owner.noun(), node.type_name())).at(node.place());
+            let mut error = Diagnostic::input(format!("a task must be a dictionary, not {}", kind(node))).at(node.place());
             if let Some(name) = node.as_str().filter(|name| known_module(name)) {
                 error = error.hint(format!("write `{name}:` to call the module"));
             }
@@ -103,7 +102,7 @@ impl Reader<'_> {
         let mut calls: Vec<&(Node, Node)> = Vec::new();
         for entry in node.as_map().unwrap_or_default() {
             match entry.0.as_str() {
-                None => self.error(Diagnostic::input(format!("a key of {} must be text", owner.noun())).at(entry.0.place())),
+                None => self.error(Diagnostic::input(format!("a key of a task must be text")).at(entry.0.place())),
                 Some("action" | "local_action") => calls.push(entry),
                 Some(name) if keywords::find(name, owner).is_some() => self.check_shape(name, &entry.1, owner),
                 Some(name) if name.starts_with("with_") => {}
@@ -125,16 +124,20 @@ impl Reader<'_> {
             return None;
         }
         self.no_module(node, &others);
-        // The arguments of an unknown module are still worth checking.
-        None
+        // The arguments and keywords of an unknown module are still worth checking.
+        match others[..] {
+            [call] if matches!(call.1.data(), Data::Null | Data::Str(_) | Data::Map(_)) => Some(call.clone()),
+            _ => None,
+        }
     }
 
     /// A key of a task that is neither keyword nor module.
     fn stray(&mut self, key: &Node, module: &str, owner: Owner) {
         let name = key.as_str().unwrap_or_default();
-        let mut error = Diagnostic::input(format!("{} has no keyword `{name}`", owner.noun())).at(key.place());
+        let mut error = Diagnostic::input(format!("a task has no keyword `{name}`")).at(key.place());
         error = match [Owner::Handler, Owner::Block, Owner::Play].into_iter().find(|other| keywords::find(name, *other).is_some()) {
             Some(other) => error.hint(format!("`{name}` is a keyword of {}", other.noun())),
+            None if name.starts_with("sudo") => error.hint(format!("write `{}` instead", name.replacen("sudo", "become", 1))),
             None => error.nearest(name, keywords::names(owner)),
         };
         if error.hints.is_empty() {
@@ -153,10 +156,12 @@ impl Reader<'_> {
             let error = Diagnostic::input("the task calls no module").at(node.place());
             return self.error(error.hint("a task needs a module's name with its arguments, e.g. `debug: msg=hello`"));
         }
-        for (key, _) in others {
+        for (key, value) in others {
             let name = key.as_str().unwrap_or_default();
             let keyword = modules::args::nearest(name, keywords::names(Owner::Task));
-            match keyword.filter(|_| modules::args::nearest(name, known_names()).is_none()) {
+            // Arguments behind it make it a module.
+            let called = value.as_map().is_some() || value.as_str().is_some_and(|text| text.contains('='));
+            match keyword.filter(|_| !called && modules::args::nearest(name, known_names()).is_none()) {
                 Some(keyword) => {
                     let error = Diagnostic::input(format!("`{name}` is neither a keyword nor a module")).at(key.place());
                     self.error(error.hint(format!("did you mean `{keyword}`?")));
@@ -209,7 +214,7 @@ impl Reader<'_> {
         if fits {
             return;
         }
-        let error = Diagnostic::input(format!("`loop` must be a list or a template that gives one, not a {}", value.type_name()));
+        let error = Diagnostic::input(format!("`loop` must be a list or a template that gives one, not {}", kind(value)));
         let error = error.at(value.place());
         self.error(match value.data() {
             Data::Str(text) if is_variable_name(text) => error.hint(format!("write `\"{{{{ {text} }}}}\"` for the variable")),

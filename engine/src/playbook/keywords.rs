@@ -184,6 +184,13 @@ fn is_flag(text: &str) -> bool {
     ["y", "yes", "on", "1", "true", "t", "1.0", "n", "no", "off", "0", "false", "f", "0.0"].contains(&text.as_str())
 }
 
+/// The type of a value with its article, for messages.
+pub(super) fn kind(node: &Node) -> String {
+    let name = node.type_name();
+    let article = if name.starts_with('i') { "an" } else { "a" };
+    format!("{article} {name}")
+}
+
 /// The value under a key, unless it is null.
 pub(super) fn given(map: &Node, key: &str) -> Option<Node> {
     map.get(key).filter(|node| !node.is_null()).cloned()
@@ -217,7 +224,7 @@ impl Reader<'_> {
         let Some(wanted) = find(name, owner).and_then(|shape| mismatch(shape, value)) else { return };
         let found = match value.as_str() {
             Some(text) if text.len() <= 40 && wanted != "text" => format!("`{text}`"),
-            _ => format!("a {}", value.type_name()),
+            _ => kind(value),
         };
         self.error(Diagnostic::input(format!("`{name}` must be {wanted}, not {found}")).at(value.place()));
     }
@@ -228,6 +235,7 @@ impl Reader<'_> {
         error = match elsewhere {
             _ if owner == Owner::Play && name == "include" => error.hint("write `import_playbook` instead"),
             Some(other) => error.hint(format!("`{name}` is a keyword of {}", other.noun())),
+            None if name.starts_with("sudo") => error.hint(format!("write `{}` instead", name.replacen("sudo", "become", 1))),
             None if is_module(name) || name.starts_with("with_") => error.hint(format!("`{name}` belongs into a task, under `tasks`")),
             None => error.nearest(name, names(owner)),
         };

@@ -1,7 +1,7 @@
 //! Playbooks and plays.
 
 use super::actions::known_module;
-use super::keywords::{Owner, given, is_template, listed};
+use super::keywords::{Owner, given, is_template, kind, listed};
 use super::reader::Reader;
 use super::{Keywords, Play, PlayItem, PlaybookImport, RoleUse};
 use crate::error::Diagnostic;
@@ -16,7 +16,7 @@ impl Reader<'_> {
     /// The plays of a playbook.
     pub(super) fn plays(&mut self, document: &Node) -> Vec<PlayItem> {
         let Some(list) = document.as_list() else {
-            let what = format!("a playbook must be a list of plays, not a {}", document.type_name());
+            let what = format!("a playbook must be a list of plays, not {}", kind(document));
             let mut error = Diagnostic::input(what).at(document.place());
             if document.get("hosts").is_some() {
                 error = error.hint("start the play with `- `");
@@ -32,7 +32,7 @@ impl Reader<'_> {
 
     fn play_item(&mut self, node: &Node) -> Option<PlayItem> {
         if node.as_map().is_none() {
-            self.error(Diagnostic::input(format!("a play must be a dictionary, not a {}", node.type_name())).at(node.place()));
+            self.error(Diagnostic::input(format!("a play must be a dictionary, not {}", kind(node))).at(node.place()));
             return None;
         }
         if let Some(file) = node.get("import_playbook").or_else(|| node.get("ansible.builtin.import_playbook")) {
@@ -136,7 +136,7 @@ impl Reader<'_> {
             return Some(RoleUse { place, name: node.clone(), keywords: Arc::new(Keywords::default()), params: Vec::new() });
         }
         let Some(pairs) = node.as_map() else {
-            self.error(Diagnostic::input(format!("a role must be a name or a dictionary, not a {}", node.type_name())).at(&place));
+            self.error(Diagnostic::input(format!("a role must be a name or a dictionary, not {}", kind(node))).at(&place));
             return None;
         };
         let Some(name) = given(node, "role").or_else(|| given(node, "name")) else {

@@ -23,8 +23,9 @@ impl<'a> Reader<'a> {
         self.errors.push(error);
     }
 
-    /// The value, or every error met.
-    pub(super) fn finish<T>(self, value: T) -> Result<T, Vec<Diagnostic>> {
+    /// The value, or every error met, in the order of the file.
+    pub(super) fn finish<T>(mut self, value: T) -> Result<T, Vec<Diagnostic>> {
+        self.errors.sort_by_key(|error| error.place.as_ref().map(|place| (place.line, place.column)));
         if self.errors.is_empty() { Ok(value) } else { Err(self.errors) }
     }
 

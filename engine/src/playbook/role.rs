@@ -1,7 +1,7 @@
 //! Roles: where they are searched, and what their folders hold.
 
 use super::files::{Files, names_in};
-use super::keywords::Owner;
+use super::keywords::{Owner, kind};
 use super::reader::Reader;
 use super::{Item, RoleUse, Vars};
 use crate::error::{Diagnostic, Result};
@@ -139,9 +139,7 @@ impl Role {
 impl Reader<'_> {
     fn dependencies(&mut self, meta: &Node) -> Vec<RoleUse> {
         let Some(pairs) = meta.as_map() else {
-            self.error(
-                Diagnostic::input(format!("a role's `meta/main` must be a dictionary, not a {}", meta.type_name())).at(meta.place()),
-            );
+            self.error(Diagnostic::input(format!("a role's `meta/main` must be a dictionary, not {}", kind(meta))).at(meta.place()));
             return Vec::new();
         };
         for (key, _) in pairs {
@@ -153,7 +151,7 @@ impl Reader<'_> {
         }
         let list = meta.get("dependencies").filter(|list| !list.is_null());
         if let Some(other) = list.filter(|list| list.as_list().is_none()) {
-            self.error(Diagnostic::input(format!("`dependencies` must be a list, not a {}", other.type_name())).at(other.place()));
+            self.error(Diagnostic::input(format!("`dependencies` must be a list, not {}", kind(other))).at(other.place()));
         }
         self.role_uses(list)
     }
@@ -176,7 +174,7 @@ impl Reader<'_> {
 pub(super) fn task_file(files: &Files, path: &Path, owner: Owner) -> Result<Vec<Item>> {
     let Some(document) = files.document(path)? else { return Ok(Vec::new()) };
     if document.as_list().is_none() {
-        let what = format!("a file of tasks must be a list, not a {}", document.type_name());
+        let what = format!("a file of tasks must be a list, not {}", kind(&document));
         let error = Diagnostic::input(what).at(document.place());
         return Err(Box::new(if document.as_map().is_some() { error.hint("start each task with `- `") } else { error }));
     }
