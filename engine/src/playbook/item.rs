@@ -55,7 +55,7 @@ impl Reader<'_> {
 
     fn block(&mut self, node: &Node, owner: Owner) -> Block {
         self.check_keywords(node, Owner::Block);
-        if !node.get("block").is_some_and(|body| !body.is_null()) {
+        if node.get("block").is_none_or(Node::is_null) {
             self.error(Diagnostic::input("a block needs tasks under `block`").at(node.place()));
         }
         Block {
@@ -102,7 +102,7 @@ impl Reader<'_> {
         let mut calls: Vec<&(Node, Node)> = Vec::new();
         for entry in node.as_map().unwrap_or_default() {
             match entry.0.as_str() {
-                None => self.error(Diagnostic::input(format!("a key of a task must be text")).at(entry.0.place())),
+                None => self.error(Diagnostic::input("a key of a task must be text").at(entry.0.place())),
                 Some("action" | "local_action") => calls.push(entry),
                 Some(name) if keywords::find(name, owner).is_some() => self.check_shape(name, &entry.1, owner),
                 Some(name) if name.starts_with("with_") => {}
