@@ -1,9 +1,10 @@
 //! Processes on the host: what to run, how it ended.
 
 use crate::module::{Failure, Halt};
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -12,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// What is kept of each of a program's two streams; what it writes beyond is read and dropped.
 pub const KEPT: usize = 64 << 20;
-/// Where programs are looked for when the environment does not say.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are looked for besides what the environment says: a plain user's PATH often lacks the administrator's folders.
+const FOLDERS: [&str; 6] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// How long a program has to end after it was asked to, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -216,9 +217,7 @@ fn spawn(command: &Command, around: &Surroundings<'_>) -> Result<Child, Halt> {
     process.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     // Standard input of the agent is the wire: a program must never read it.
     process.stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-    if std::env::var_os("PATH").is_none() {
-        process.env("PATH", PATH);
-    }
+    process.env("PATH", search_path(std::env::var_os("PATH").unwrap_or_default()));
     process.envs(around.environment.iter().chain(&command.environment).map(|(k, v)| (k, v)));
     if let Some(cwd) = &command.cwd {
         process.current_dir(cwd);
@@ -243,6 +242,20 @@ fn spawn(command: &Command, around: &Surroundings<'_>) -> Result<Child, Halt> {
     };
     *group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     Ok(child)
+}
+
+/// PATH with the usual folders that it lacks at its end.
+fn search_path(own: OsString) -> OsString {
+    let mut path = own;
+    for folder in FOLDERS {
+        if !std::env::split_paths(&path).any(|known| known == Path::new(folder)) {
+            if !path.is_empty() {
+                path.push(":");
+            }
+            path.push(folder);
+        }
+    }
+    path
 }
 
 fn die_with_parent(process: &mut std::process::Command) {
@@ -286,7 +299,7 @@ fn cannot_start(command: &Command, around: &Surroundings<'_>, program: &str, err
 
 fn is_in_path(command: &Command, around: &Surroundings<'_>, program: &str) -> bool {
     let given = around.environment.iter().chain(&command.environment).rev().find(|(name, _)| name == "PATH");
-    let path = given.map(|(_, path)| path.into()).or_else(|| std::env::var_os("PATH")).unwrap_or_else(|| PATH.into());
+    let path = given.map_or_else(|| search_path(std::env::var_os("PATH").unwrap_or_default()), |(_, path)| path.into());
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
@@ -474,6 +487,15 @@ mod tests {
         assert!(failure(run(&sh("sleep 60"), &around)).contains("connection to this host ended"));
         ender.join().expect("ends");
         assert!(failure(run(&sh("true"), &around)).contains("was not run"));
+    }
+
+    #[test]
+    fn looks_where_administrators_programs_are() {
+        let all = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+        for (own, expected) in [("", all), ("/opt/x:/bin:/usr/bin", "/opt/x:/bin:/usr/bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin")]
+        {
+            assert_eq!(search_path(own.into()), expected);
+        }
     }
 
     #[test]

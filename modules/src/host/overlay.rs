@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 pub struct Overlay {
     /// Files, directories and links by absolute path without links on the way; `None` is one that was removed.
     pub(crate) nodes: BTreeMap<PathBuf, Option<Node>>,
-    /// What was removed after the last program whose effect is not known, and is thus surely not there.
-    pub(crate) certainly_absent: BTreeSet<PathBuf>,
+    /// What was removed, or made as an empty directory, after the last program whose effect is not known: what the plan
+    /// does not have at or below it is surely not there.
+    pub(crate) certain: BTreeSet<PathBuf>,
     /// State of other resources, as the kinds predict it: `unit` + name, `package` + name, …
     pub(crate) states: BTreeMap<(String, String), Value>,
     /// The first thing that ran whose effect is not known; from then on what is missing is unknown.
@@ -74,7 +75,7 @@ impl Overlay {
     /// Remembers that something ran whose effect is not known: what is missing may be made by it.
     pub(crate) fn run_unpredicted(&mut self, what: &str) {
         self.unpredicted.get_or_insert_with(|| what.to_string());
-        self.certainly_absent.clear();
+        self.certain.clear();
     }
 
     /// Whether the plan has changed nothing yet, so that this host is as later tasks will find it.
@@ -90,7 +91,7 @@ impl Overlay {
             }
             match self.nodes.get(at) {
                 None | Some(Some(Node { kind: NodeKind::Kept, .. })) => {}
-                Some(_) => return Said::Missing(self.unpredicted.is_none() || self.certainly_absent.contains(at)),
+                Some(_) => return Said::Missing(self.unpredicted.is_none() || self.certain.contains(at)),
             }
         }
         Said::Nothing
@@ -98,7 +99,9 @@ impl Overlay {
 
     /// Puts something at a path.
     pub(crate) fn put(&mut self, path: PathBuf, node: Node) {
-        self.certainly_absent.remove(&path);
+        if matches!(node.kind, NodeKind::Directory) {
+            self.certain.insert(path.clone());
+        }
         self.nodes.insert(path, Some(node));
     }
 
@@ -110,7 +113,7 @@ impl Overlay {
             self.nodes.remove(&path);
         }
         self.nodes.insert(path.to_path_buf(), None);
-        self.certainly_absent.insert(path.to_path_buf());
+        self.certain.insert(path.to_path_buf());
     }
 
     /// Names in a directory: those of the system, given, with what the plan added and removed.
@@ -161,6 +164,10 @@ mod tests {
         assert!(matches!(overlay.say(Path::new("/a")), Said::Missing(false)));
         overlay.remove(Path::new("/a"));
         assert!(matches!(overlay.say(Path::new("/a")), Said::Missing(true)));
+        overlay.put("/a".into(), node(NodeKind::Directory));
+        assert!(matches!(overlay.say(Path::new("/a/b")), Said::Missing(true)));
+        overlay.run_unpredicted("fill a");
+        assert!(matches!(overlay.say(Path::new("/a/b")), Said::Missing(false)));
     }
 
     #[test]
