@@ -318,18 +318,30 @@ fn feed(mut stdin: std::process::ChildStdin, bytes: Vec<u8>) {
 }
 
 /// What a stream has brought so far.
+#[derive(Default)]
+struct Stream {
+    bytes: Vec<u8>,
+    cut: bool,
+    /// Nobody looks any more: what a daemon left behind still writes is read, so that it does not stall, and dropped.
+    taken: bool,
+}
+
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<(Vec<u8>, bool)>>);
+struct Captured(Arc<Mutex<Stream>>);
 
 impl Captured {
     fn add(&self, bytes: &[u8]) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = KEPT - held.0.len();
-        held.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        held.1 |= bytes.len() > room;
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !stream.taken {
+            let room = KEPT - stream.bytes.len();
+            stream.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            stream.cut |= bytes.len() > room;
+        }
     }
     fn take(&self) -> (Vec<u8>, bool) {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.taken = true;
+        (std::mem::take(&mut stream.bytes), stream.cut)
     }
 }
 
@@ -473,6 +485,15 @@ mod tests {
         let output = go(&sh("sleep 5 & echo started")).expect("runs");
         assert_eq!(output.text(), "started\n");
         assert!(started.elapsed() < Duration::from_secs(4));
+    }
+
+    #[test]
+    fn keeps_nothing_that_comes_after_it_was_taken() {
+        let captured = Captured::default();
+        captured.add(b"a");
+        assert_eq!(captured.take(), (b"a".to_vec(), false));
+        captured.add(b"b");
+        assert_eq!(captured.take(), (Vec::new(), false));
     }
 
     #[test]
