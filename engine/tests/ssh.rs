@@ -168,16 +168,16 @@ async fn refusals_say_why() {
 async fn a_jump_host_is_passed_through() {
     let Some(server) = Server::start() else { return };
     let mut ssh = server.ssh("user", "known");
-    // -J reads neither -i nor -o, so the way over the jump host is a ProxyCommand with the same options.
+    // -J reads neither -i nor -o, so the way over the jump host is a ProxyCommand with the same options. The first time it is overrun.
     let proxy = format!(
-        "ProxyCommand=ssh -F none -i {} -o UserKnownHostsFile={} -p {} -W %h:%p 127.0.0.1",
-        server.path("user").display(),
-        server.path("known").display(),
+        "ProxyCommand=sh -c 'test -e {0}/tried || {{ touch {0}/tried; exit 1; }}; exec ssh -F none -i {0}/user -o UserKnownHostsFile={0}/known -p {1} -W %h:%p 127.0.0.1'",
+        server.dir.path().display(),
         server.port
     );
     ssh.args.extend(["-o".into(), proxy]);
     let (connection, remotes) = (server.connection(ssh), remotes());
     assert_eq!(remotes.raw(&connection, None, "echo through").await.unwrap().text(), "through\n");
+    assert!(server.path("tried").exists());
     remotes.reset(&connection).await;
 }
 

@@ -18,6 +18,8 @@ use std::time::Duration;
 const PERSIST: &str = "60s";
 /// What authentication may take on top of the time to connect.
 const LOGIN: Duration = Duration::from_secs(60);
+/// How long to wait before connecting again to a host that is overrun.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(700), Duration::from_millis(2000)];
 /// Longest folder for control sockets: a socket's path ends at 107 bytes, and ssh adds 17 while it makes it.
 const FOLDER_LIMIT: usize = 64;
 
@@ -49,7 +51,7 @@ impl Master {
         };
         if !master.alive().await {
             let _ = std::fs::remove_file(&master.socket);
-            master.dial(host, program).await?;
+            master.dial_patiently(host, program).await?;
             master.reused = false;
         }
         drop(lock);
@@ -59,6 +61,18 @@ impl Master {
     /// Whether the master answers on its socket.
     pub(crate) async fn alive(&self) -> bool {
         self.socket.exists() && matches!(tokio::time::timeout(Duration::from_secs(5), self.session.check()).await, Ok(Ok(())))
+    }
+
+    /// Connects, and tries again while the host or its jump host turns connections away unheard: sshd does so when many come at once
+    /// (`MaxStartups`).
+    async fn dial_patiently(&self, host: &str, program: &Path) -> Result<()> {
+        for pause in PAUSES {
+            match self.dial(host, program).await {
+                Err(error) if error.notes.iter().any(|line| line.contains("_exchange_identification")) => tokio::time::sleep(pause).await,
+                other => return other,
+            }
+        }
+        self.dial(host, program).await
     }
 
     /// Runs ssh until it has logged in and gone to the background.
