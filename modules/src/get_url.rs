@@ -5,7 +5,7 @@ use crate::host::digest;
 use crate::host::files::{Content, FileKind};
 use crate::host::web::{Request, Response, without_password};
 use crate::module::{Failure, Halt, Outcome};
-use crate::value::{Map, Value};
+use crate::value::Map;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -328,7 +328,6 @@ mod tests {
         let refused = json!({"url": "http://127.0.0.1:1/x", "dest": "/scratch/h"});
         assert!(bench.failure(&MODULE, refused.clone()).starts_with("Request failed: "));
         assert!(matches!(bench.run(false, &MODULE, refused).result, Err(Halt::Unknown(_))));
-        let with_value = outcome.returns.get("url").cloned().unwrap_or(Value::Null);
-        assert_eq!(with_value.to_string(), url);
+        assert_eq!(returned(&outcome, "url"), url);
     }
 }

@@ -53,18 +53,36 @@ impl Pattern {
     }
 
     /// Replaces every match; the answer says how many there were.
+    ///
+    /// # Errors
+    /// When `template` names a group that the pattern does not have, or holds an escape without meaning.
     pub fn replace_all(&self, text: &str, template: &str) -> Result<(String, usize), String> {
-        let (mut out, mut last, mut count) = (String::with_capacity(text.len()), 0, 0);
-        for captures in self.0.captures_iter(text) {
-            let captures = captures.map_err(|e| e.to_string())?;
-            let whole = captures.get(0).map_or(0..0, |m| m.range());
+        let (mut out, mut last, mut count, mut from) = (String::with_capacity(text.len()), 0, 0, 0);
+        self.check(template)?;
+        while from <= text.len() {
+            let Some(captures) = self.0.captures_from_pos(text, from).map_err(|e| e.to_string())? else { break };
+            let whole = captures.get(0).map_or(from..from, |m| m.range());
             out.push_str(&text[last..whole.start]);
             out.push_str(&expand(&captures, template)?);
             last = whole.end;
             count += 1;
+            // As in Python, an empty match may follow a match at once, but not another empty one.
+            let step = text[whole.end..].chars().next().map_or(1, char::len_utf8);
+            from = if whole.is_empty() { whole.end + step } else { whole.end };
         }
         out.push_str(&text[last..]);
         Ok((out, count))
+    }
+
+    /// Refuses a template that no match could fill.
+    fn check(&self, template: &str) -> Result<(), String> {
+        fill(template, |group| match group.parse::<usize>() {
+            Ok(number) if number < self.0.captures_len() => Ok(""),
+            Ok(number) => Err(format!("invalid group reference {number}")),
+            Err(_) if self.names().any(|name| name == group) => Ok(""),
+            Err(_) => Err(format!("unknown group name {group:?}")),
+        })
+        .map(drop)
     }
 
     /// The names of the named groups.
@@ -75,6 +93,10 @@ impl Pattern {
 
 /// Fills `\1`, `\g<name>` and escapes such as `\n` of a replacement.
 pub fn expand(captures: &Captures<'_>, template: &str) -> Result<String, String> {
+    fill(template, |group| group_text(captures, group))
+}
+
+fn fill<'t>(template: &str, text_of: impl Fn(&str) -> Result<&'t str, String>) -> Result<String, String> {
     let mut out = String::with_capacity(template.len());
     let mut chars = template.chars().peekable();
     while let Some(c) = chars.next() {
@@ -108,7 +130,7 @@ pub fn expand(captures: &Captures<'_>, template: &str) -> Result<String, String>
                 continue;
             }
         };
-        out.push_str(group_text(captures, &group)?);
+        out.push_str(text_of(&group)?);
     }
     Ok(out)
 }
@@ -242,6 +264,9 @@ mod tests {
         let pattern = Pattern::new("(?P<k>[a-z]+)=([0-9]*)", Flags::default()).unwrap();
         assert_eq!(pattern.replace_all("a=1 b=", r"\2:\g<k>\n").unwrap(), ("1:a\n :b\n".to_string(), 2));
         assert!(pattern.replace_all("a=1", r"\3").is_err());
+        assert!(pattern.replace_all("no match", r"\g<x>").is_err());
+        let anything = Pattern::new(".*", Flags { multiline: true, ..Flags::default() }).unwrap();
+        assert_eq!(anything.replace_all("a\nb", "x").unwrap(), ("xx\nxx".to_string(), 4));
         assert!(pattern.replace_all("a=1", r"\q").is_err());
     }
 }

@@ -5,12 +5,14 @@ use crate::module::Module;
 /// Every module, by name.
 pub const MODULES: &[Module] = &[
     crate::apt::MODULE,
+    crate::assemble::MODULE,
     crate::binary::MODULE,
     crate::blockinfile::MODULE,
     crate::command::MODULE,
     crate::copy::MODULE,
     crate::dnf::MODULE,
     crate::file::MODULE,
+    crate::find::MODULE,
     crate::genesis::MODULE,
     crate::get_url::MODULE,
     crate::group::MODULE,
@@ -25,6 +27,7 @@ pub const MODULES: &[Module] = &[
     crate::stat::MODULE,
     crate::systemd::MODULE,
     crate::systemd_unit::MODULE,
+    crate::tempfile::MODULE,
     crate::unarchive::MODULE,
     crate::uri::MODULE,
     crate::user::MODULE,

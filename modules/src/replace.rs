@@ -45,7 +45,9 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         return Ok(Outcome::new().with("msg", message).with("rc", 0));
     };
     let pattern = Pattern::new(&args.regexp, Flags { multiline: true, ..Flags::default() }).map_err(Halt::failed)?;
-    let (replaced, count) = pattern.replace_all(&text[start..end], &args.replace).map_err(Halt::failed)?;
+    let (replaced, count) = pattern
+        .replace_all(&text[start..end], &args.replace)
+        .map_err(|why| Halt::failed(format!("Unable to process replace due to error: {why}")))?;
     let message = if replaced == text[start..end] { String::new() } else { format!("{count} replacements made") };
     let content = [&text[..start], replaced.as_str(), &text[end..]].concat();
     let kept = host.edit(&path, Content::Bytes(content.into_bytes()), args.desired(), args.backup, args.validate.as_deref())?;

@@ -14,6 +14,7 @@ pub mod names;
 pub mod overlay;
 pub mod packages;
 pub mod processes;
+pub mod temporary;
 pub mod units;
 pub mod wait;
 pub mod web;
