@@ -13,6 +13,7 @@ pub const MODULES: &[Module] = &[
     crate::dnf::MODULE,
     crate::file::MODULE,
     crate::find::MODULE,
+    crate::firewall::MODULE,
     crate::genesis::MODULE,
     crate::get_url::MODULE,
     crate::group::MODULE,

@@ -9,6 +9,7 @@ pub mod command;
 pub mod digest;
 pub mod edit;
 pub mod files;
+pub mod firewall;
 pub mod init;
 pub mod names;
 pub mod overlay;
