@@ -6,7 +6,6 @@ use crate::host::packages::{Manager, Wanted};
 use crate::module::{Failure, Halt, Outcome};
 use crate::package::State;
 use crate::{arguments, module};
-use std::path::Path;
 
 arguments! {
     pub struct Args {
@@ -52,10 +51,9 @@ module! {
 }
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
-    let manager = match () {
-        () if Path::new("/usr/bin/dnf").exists() => Manager::Dnf,
-        () if Path::new("/usr/bin/yum").exists() => Manager::Yum,
-        () => {
+    let manager = match Manager::detect() {
+        Some(manager @ (Manager::Dnf | Manager::Yum)) => manager,
+        _ => {
             return Err(Failure::new("this host has neither dnf nor yum")
                 .hint("use the module `package`, which takes what the host has")
                 .into());
