@@ -75,6 +75,12 @@ fn interface(name: &str, addresses: &[Address]) -> Map {
     put(&mut map, "mtu", line(folder.join("mtu")).and_then(|m| m.parse::<i64>().ok()));
     put(&mut map, "active", line(folder.join("operstate")).is_some_and(|s| s != "down"));
     put(&mut map, "type", kind_of(name));
+    let entries = std::fs::read_dir(folder.join("brif")).into_iter().flatten().flatten();
+    let mut members: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    members.sort();
+    if kind_of(name) == "bridge" {
+        put(&mut map, "interfaces", members);
+    }
     let flags = line(folder.join("flags")).and_then(|f| u32::from_str_radix(f.trim_start_matches("0x"), 16).ok()).unwrap_or(0);
     put(&mut map, "promisc", flags & 0x100 != 0);
     if let Some(speed) = line(folder.join("speed")).and_then(|s| s.parse::<i64>().ok()) {

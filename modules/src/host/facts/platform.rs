@@ -158,10 +158,11 @@ pub(super) fn distribution(release: &HashMap<String, String>, debian_version: Op
 
 fn lsb(facts: &mut Facts, release: &HashMap<String, String>) {
     let own = parse_os_release(&read("/etc/lsb-release"));
+    let known = DISTRIBUTIONS.iter().find(|(id, ..)| release.get("ID").is_some_and(|i| i == id));
     let mut map = Map::new();
     let first = |a: &str, b: &str| own.get(a).or_else(|| release.get(b)).cloned();
     for (name, value) in [
-        ("id", first("DISTRIB_ID", "NAME")),
+        ("id", own.get("DISTRIB_ID").cloned().or_else(|| known.map(|(_, name, _)| name.to_string()))),
         ("release", first("DISTRIB_RELEASE", "VERSION_ID")),
         ("codename", first("DISTRIB_CODENAME", "VERSION_CODENAME")),
         ("description", first("DISTRIB_DESCRIPTION", "PRETTY_NAME")),
