@@ -84,11 +84,15 @@ impl Tail {
         last_lines(&self.text())
     }
 
-    /// Waits until `needle` has been said `times` times; for ever if the stream ends before.
+    /// Waits until `needle` has been said `times` times; for ever if the stream ends or gets long before: prompts come early.
     pub(crate) async fn said(&self, needle: &str, times: usize) {
         let mut grown = self.grown.clone();
-        while self.text().matches(needle).count() < times {
-            if grown.changed().await.is_err() {
+        loop {
+            let text = self.text();
+            if text.matches(needle).count() >= times {
+                return;
+            }
+            if text.len() > TAIL || grown.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
