@@ -218,7 +218,7 @@ impl Inventory {
     fn implicit_local(&self, name: &str) -> Vec<Vars> {
         let mut layers = vec![Vars::from([("ansible_connection".to_owned(), Var::Data(Value::str("local")))])];
         // Their errors were met when the inventory was read, if they matter to it.
-        layers.extend(self.folders.iter().filter_map(|f| f.host(name).ok()));
+        layers.extend(self.folders.iter().filter_map(|f| f.host(name, &mut Vec::new()).ok()));
         layers
     }
 
@@ -226,7 +226,7 @@ impl Inventory {
     pub fn add_host(&mut self, name: &str, groups: &[String], vars: Vars) -> bool {
         let mut new = !self.hosts.contains_key(name);
         if new {
-            let files = self.read_later(|folders| folders.host(name));
+            let files = self.read_later(|folders, warnings| folders.host(name, warnings));
             self.hosts.insert(name.to_owned(), Host { files, ..Host::default() });
         }
         for group in groups {
@@ -273,7 +273,7 @@ impl Inventory {
 
     fn ensure_group(&mut self, name: &str) {
         if !self.groups.contains_key(name) {
-            let files = self.read_later(|folders| folders.group(name));
+            let files = self.read_later(|folders, warnings| folders.group(name, warnings));
             self.groups.insert(name.to_owned(), Group { files, ..Group::default() });
             self.index.take();
         }
@@ -302,10 +302,10 @@ impl Inventory {
     }
 
     /// Variables of what a task adds; a file that cannot be read becomes a warning, for the run is under way.
-    fn read_later(&mut self, read: impl Fn(&Folders) -> Result<Vars>) -> Vars {
+    fn read_later(&mut self, read: impl Fn(&Folders, &mut Vec<Diagnostic>) -> Result<Vars>) -> Vars {
         let mut vars = Vars::new();
         for folders in &self.folders {
-            match read(folders) {
+            match read(folders, &mut self.warnings) {
                 Ok(more) => vars.extend(more),
                 Err(error) => self.warnings.push(*error),
             }
@@ -321,13 +321,14 @@ pub struct PlaybookVars {
     pub groups: IndexMap<String, Vars>,
     /// By host.
     pub hosts: IndexMap<String, Vars>,
+    /// Warnings met while reading.
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl PlaybookVars {
     /// Reads what stands beside a playbook.
     pub fn read(playbook_dir: &Path) -> Result<PlaybookVars> {
-        let folders = Folders::beside(playbook_dir)?;
-        Ok(PlaybookVars { groups: folders.all_groups()?, hosts: folders.all_hosts()? })
+        Folders::beside(playbook_dir)?.all()
     }
 }
 

@@ -3,6 +3,7 @@
 mod complaint;
 mod compose;
 mod resolve;
+mod tags;
 
 use crate::error::Result;
 use crate::source::{Place, Source};

@@ -144,15 +144,15 @@ impl Draft {
             Ok(folders) => folders,
             Err(error) => return self.errors.push(*error),
         };
-        let Inventory { hosts, groups, .. } = &mut self.inventory;
+        let Inventory { hosts, groups, warnings, .. } = &mut self.inventory;
         for (name, group) in groups.iter_mut() {
-            match folders.group(name) {
+            match folders.group(name, warnings) {
                 Ok(vars) => group.files.extend(vars),
                 Err(error) => self.errors.push(*error),
             }
         }
         for (name, host) in hosts.iter_mut() {
-            match folders.host(name) {
+            match folders.host(name, warnings) {
                 Ok(vars) => host.files.extend(vars),
                 Err(error) => self.errors.push(*error),
             }

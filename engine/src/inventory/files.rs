@@ -1,6 +1,6 @@
 //! `group_vars/` and `host_vars/`: files named after groups and hosts, or folders of files.
 
-use super::{Var, Vars};
+use super::{PlaybookVars, Var, Vars};
 use crate::error::{Diagnostic, Result};
 use crate::source::Source;
 use crate::yaml;
@@ -24,20 +24,24 @@ impl Folders {
         Ok(Folders { groups: listed(&folder.join("group_vars"))?, hosts: listed(&folder.join("host_vars"))? })
     }
 
-    pub(super) fn group(&self, name: &str) -> Result<Vars> {
-        self.groups.get(name).map_or(Ok(Vars::new()), |path| read(path))
+    /// Variables of a group; warnings are added to those given.
+    pub(super) fn group(&self, name: &str, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
+        self.groups.get(name).map_or(Ok(Vars::new()), |path| read(path, warnings))
     }
 
-    pub(super) fn host(&self, name: &str) -> Result<Vars> {
-        self.hosts.get(name).map_or(Ok(Vars::new()), |path| read(path))
+    /// Variables of a host; warnings are added to those given.
+    pub(super) fn host(&self, name: &str, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
+        self.hosts.get(name).map_or(Ok(Vars::new()), |path| read(path, warnings))
     }
 
-    pub(super) fn all_groups(&self) -> Result<IndexMap<String, Vars>> {
-        self.groups.iter().map(|(name, path)| Ok((name.clone(), read(path)?))).collect()
-    }
-
-    pub(super) fn all_hosts(&self) -> Result<IndexMap<String, Vars>> {
-        self.hosts.iter().map(|(name, path)| Ok((name.clone(), read(path)?))).collect()
+    /// Everything that stands here.
+    pub(super) fn all(&self) -> Result<PlaybookVars> {
+        let mut warnings = Vec::new();
+        let mut read_each = |paths: &IndexMap<String, PathBuf>| -> Result<IndexMap<String, Vars>> {
+            paths.iter().map(|(name, path)| Ok((name.clone(), read(path, &mut warnings)?))).collect()
+        };
+        let (groups, hosts) = (read_each(&self.groups)?, read_each(&self.hosts)?);
+        Ok(PlaybookVars { groups, hosts, warnings })
     }
 }
 
@@ -80,23 +84,24 @@ fn listed(folder: &Path) -> Result<IndexMap<String, PathBuf>> {
 }
 
 /// The variables of a file, or of all files in a folder, the later ones stronger.
-fn read(path: &Path) -> Result<Vars> {
+fn read(path: &Path, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
     if !path.is_dir() {
-        return read_file(path);
+        return read_file(path, warnings);
     }
     let mut vars = Vars::new();
     for name in entries(path)?.iter().filter(|n| !n.starts_with('.') && !n.ends_with('~')) {
         let inner = path.join(name);
         let ending = Path::new(name).extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
         if (inner.is_dir() && ending.is_empty()) || (inner.is_file() && ENDINGS.contains(&ending.as_str())) {
-            vars.extend(read(&inner)?);
+            vars.extend(read(&inner, warnings)?);
         }
     }
     Ok(vars)
 }
 
-fn read_file(path: &Path) -> Result<Vars> {
+fn read_file(path: &Path, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
     let documents = yaml::parse(&Source::read(path)?)?;
+    warnings.extend(documents.warnings);
     let Some(root) = documents.nodes.first().filter(|n| !n.is_null()) else { return Ok(Vars::new()) };
     if let Some(second) = documents.nodes.get(1) {
         return Err(Box::new(Diagnostic::input("a file of variables has one document only").at(second.place())));

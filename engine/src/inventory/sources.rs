@@ -131,10 +131,13 @@ fn text(source: &Source, draft: &mut Draft) -> Result<()> {
     let claims = matches!(ending(source.path()).as_str(), "yml" | "yaml" | "json");
     let groups = ["all:", "---", "ungrouped:", "{"];
     let seems = source.text().lines().any(|line| groups.iter().any(|g| line.starts_with(g)));
-    let errors = draft.errors.len();
-    let before = draft.inventory.clone();
+    if !claims && !seems {
+        ini::read(source, draft);
+        return Ok(());
+    }
+    let (errors, before) = (draft.errors.len(), draft.inventory.clone());
     ini::read(source, draft);
-    if draft.errors.len() > errors && (claims || seems) {
+    if draft.errors.len() > errors {
         draft.errors.truncate(errors);
         draft.inventory = before;
         return Err(not_yaml);

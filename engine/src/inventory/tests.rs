@@ -226,6 +226,7 @@ fn variables_are_layered() {
         ("one/host_vars/h1.yaml", "k: hostfile"),
         ("one/host_vars/localhost.yml", "here: true"),
         ("one/group_vars/late.yml", "late: 1"),
+        ("one/host_vars/h2", "k: allfile\nk: allfile"),
         ("two/hosts", "h3"),
         ("two/group_vars/db.yml", "n: two"),
         ("two/group_vars/prod.json", "{\"n2\": \"p\"}"),

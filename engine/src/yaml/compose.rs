@@ -12,7 +12,7 @@ use std::collections::HashMap;
 /// Nodes a file may have once its aliases are written out.
 const NODE_LIMIT: u64 = 2_000_000;
 /// Lists and dictionaries within each other, aliases written out.
-const DEPTH_LIMIT: usize = 200;
+pub(super) const DEPTH_LIMIT: usize = 200;
 
 /// A node with the size and height that it has once its aliases are written out.
 #[derive(Clone)]
@@ -49,6 +49,7 @@ pub(super) fn compose(source: &Source) -> Result<Documents> {
     let ended = format!("{}\n", source.text());
     let complete = source.text().is_empty() || source.text().ends_with('\n');
     let mut bytes = if complete { source.text().as_bytes() } else { ended.as_bytes() };
+    super::tags::check(source, if complete { source.text() } else { &ended })?;
     let last_line = (!complete).then(|| ended.lines().count() as u64);
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);

@@ -26,6 +26,10 @@ fn values_are_those_of_ansible() {
         ("a: |\n  x\n  y\n", "{'a': 'x\\ny\\n'}"),
         ("a: >+\n  x\n\n", "{'a': 'x\\n\\n'}"),
         ("a: |", "{'a': ''}"),
+        (
+            "a: 'x !y, z'\nb: !unsafe \"so !y, z\" # !x, y\nc: [u !v, w]\nd: |\n  !x, y",
+            "{'a': 'x !y, z', 'b': 'so !y, z', 'c': ['u !v', 'w'], 'd': '!x, y'}",
+        ),
         ("- |\n  x\n- y", "['x\\n', 'y']"),
     ];
     for (text, expected) in table {
@@ -108,6 +112,9 @@ fn errors_say_where_and_what_to_do() {
         ("a: \"\\d\"\n", "1:5", "found unknown escape character", "single quotes"),
         ("a: x\u{1}\n", "1:5", "YAML does not allow this character", "remove it"),
         ("$ANSIBLE_VAULT;1.1;AES256\n3131\n", "1:1", "this file is encrypted; vault is not supported yet", "ansible-vault decrypt"),
+        ("a: [!ALPHA, b]\n", "1:5", "a value is missing after the tag `!ALPHA`", "quote the value"),
+        ("é: \"!x, y\"\nb: [c, &d !x, y]\n", "2:8", "a value is missing after the tag `!x`", "quote the value"),
+        ("a: [\"x\"!, y]\n", "1:8", "a value is missing after the tag `!`", "quote the value"),
         ("a: !!int x\n", "1:4", "`x` is not a YAML int", ""),
     ];
     for (text, place, summary, hint) in table {
