@@ -85,23 +85,27 @@ mod tests {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let log = seen.clone();
-        runtime.block_on(walk(dag, || (), move |name| {
-            let log = log.clone();
-            Box::pin(async move {
-                tokio::task::yield_now().await;
-                log.lock().expect("not poisoned").push(name);
-                if Some(name) != grow_at {
-                    return None;
-                }
-                let grow: Grow<&'static str, ()> = Box::new(|dag, at| {
-                    let (x, y) = (dag.add_node("x"), dag.add_node("y"));
-                    dag.add_edge(at, x, ());
-                    dag.add_edge(x, y, ());
-                    vec![y]
-                });
-                Some(grow)
-            })
-        }));
+        runtime.block_on(walk(
+            dag,
+            || (),
+            move |name| {
+                let log = log.clone();
+                Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    log.lock().expect("not poisoned").push(name);
+                    if Some(name) != grow_at {
+                        return None;
+                    }
+                    let grow: Grow<&'static str, ()> = Box::new(|dag, at| {
+                        let (x, y) = (dag.add_node("x"), dag.add_node("y"));
+                        dag.add_edge(at, x, ());
+                        dag.add_edge(x, y, ());
+                        vec![y]
+                    });
+                    Some(grow)
+                })
+            },
+        ));
         let seen = seen.lock().expect("not poisoned").clone();
         seen
     }

@@ -228,7 +228,9 @@ pub(in crate::apply) fn is_live(at: &At<'_>, scope: &HostScope) -> Result<bool> 
     let value = at.run.templates.value(node, &scope.shared())?;
     match value {
         Value::Null => Ok(at.run.live),
-        value => bool::from_value(&value).map(|check| !check).map_err(|why| Box::new(Diagnostic::input(format!("`check_mode` {why}")).at(node.place()))),
+        value => bool::from_value(&value)
+            .map(|check| !check)
+            .map_err(|why| Box::new(Diagnostic::input(format!("`check_mode` {why}")).at(node.place()))),
     }
 }
 
@@ -274,7 +276,8 @@ fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> 
         for dictionary in dictionaries {
             match dictionary.as_map() {
                 Some(map) => all.extend(map.iter().map(|(k, v)| (k.to_string(), v.reveal().to_string()))),
-                None if matches!(dictionary, Value::Null) || dictionary.as_str().is_some_and(|s| s.is_empty() || s == crate::template::OMIT) => {}
+                None if matches!(dictionary, Value::Null)
+                    || dictionary.as_str().is_some_and(|s| s.is_empty() || s == crate::template::OMIT) => {}
                 None => {
                     let summary = format!("`environment` must be a dictionary, not a {}", dictionary.type_name());
                     return Err(Box::new(Diagnostic::input(summary).at(node.place())));

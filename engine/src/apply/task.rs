@@ -13,9 +13,9 @@ use crate::playbook::Task;
 use crate::template::Condition;
 use crate::vars::HostScope;
 use crate::yaml::Node;
+pub(super) use items::{Items, without_omitted};
 use modules::args::FromValue;
 use modules::value::{Map, Value};
-pub(super) use items::{Items, without_omitted};
 pub(super) use outcome::Outcome;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -193,7 +193,8 @@ fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
             by_name = Some(number);
         }
         let topics = task.listen.as_ref().and_then(|n| rendered(n, &handler.step));
-        let listens = topics.is_some_and(|t| t.as_list().map_or_else(|| t.to_string() == name, |l| l.iter().any(|v| v.to_string() == name)));
+        let listens =
+            topics.is_some_and(|t| t.as_list().map_or_else(|| t.to_string() == name, |l| l.iter().any(|v| v.to_string() == name)));
         if listens {
             listening.push(number);
         }
@@ -237,7 +238,9 @@ impl At<'_> {
         match self.holds(&self.context.when, scope) {
             Ok((Condition::True, _)) => {}
             Ok((Condition::False, condition)) => return Outcome::skipped(condition),
-            Ok((Condition::Unknown(what), _)) => return Outcome::unknown(self.register_name(), format!("may run: its condition depends on {what}")),
+            Ok((Condition::Unknown(what), _)) => {
+                return Outcome::unknown(self.register_name(), format!("may run: its condition depends on {what}"));
+            }
             Err(error) => return Outcome::broken(&error),
         }
         self.tries(scope).await.unwrap_or_else(|error| Outcome::broken(&error))

@@ -31,10 +31,18 @@ impl Facts {
             "tasks": [{"name": "Gathering Facts", "setup": {"filter": self.filter}}],
         }]);
         // A playbook of one task, so that facts come the same way as in any run.
-        let folder = tempfile::tempdir().map_err(|e| vec![crate::error::Diagnostic::input("cannot make a temporary folder").note(e.to_string())])?;
+        let folder =
+            tempfile::tempdir().map_err(|e| vec![crate::error::Diagnostic::input("cannot make a temporary folder").note(e.to_string())])?;
         let path = folder.path().join("facts.yaml");
-        std::fs::write(&path, text.to_string()).map_err(|e| vec![crate::error::Diagnostic::input("cannot write a temporary file").note(e.to_string())])?;
-        let playbook = PlaybookOptions { playbooks: vec![path], extra_vars: Vec::new(), tags: Vec::new(), skip_tags: Vec::new(), force_handlers: false };
+        std::fs::write(&path, text.to_string())
+            .map_err(|e| vec![crate::error::Diagnostic::input("cannot write a temporary file").note(e.to_string())])?;
+        let playbook = PlaybookOptions {
+            playbooks: vec![path],
+            extra_vars: Vec::new(),
+            tags: Vec::new(),
+            skip_tags: Vec::new(),
+            force_handlers: false,
+        };
         let session = Session::open(&self.hosts, &playbook, &self.connection, false)?;
         let recorder = Arc::new(Recorder::default());
         let run = session.run(false, Arc::new(Observers(vec![recorder.clone(), Arc::new(Live::new(0, true))])))?;

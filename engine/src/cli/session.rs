@@ -98,9 +98,11 @@ impl Session {
 
 /// The runtime of a command: two threads are enough, the work is waiting.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
-        vec![Diagnostic::new(crate::error::Kind::System, "cannot start the program's threads").note(e.to_string())]
-    })
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| vec![Diagnostic::new(crate::error::Kind::System, "cannot start the program's threads").note(e.to_string())])
 }
 
 /// `-i`, else `ANSIBLE_INVENTORY` or `ansible.cfg`.

@@ -154,10 +154,12 @@ enum Nature {
 }
 
 fn nature(path: &Path) -> Nature {
+    // Looking into a pipe would take its first bytes away from the reader.
+    let Some(meta) = fs::metadata(path).ok().filter(fs::Metadata::is_file) else { return Nature::Text };
     let mut start = [0; 4];
     let read = fs::File::open(path).and_then(|mut f| f.read(&mut start)).unwrap_or(0);
     let program = start[..read].starts_with(b"#!") || start[..read] == *b"\x7fELF";
-    let executable = fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o111 != 0);
+    let executable = meta.permissions().mode() & 0o111 != 0;
     match (program, executable) {
         (true, true) => Nature::Script,
         (true, false) => Nature::Unstarted,

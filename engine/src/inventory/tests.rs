@@ -432,6 +432,16 @@ fn tasks_add_hosts_and_groups() {
 }
 
 #[test]
+fn a_pipe_is_read_whole() {
+    use std::os::fd::AsRawFd;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, b"first\nsecond\n").unwrap();
+    drop(writer);
+    let inventory = Inventory::read(&[format!("/dev/fd/{}", reader.as_raw_fd())]).unwrap();
+    assert_eq!(inventory.hosts_of("all"), ["first", "second"]);
+}
+
+#[test]
 fn ten_thousand_hosts_are_read_linearly() {
     let mut text = String::from("[all:vars]\nx=1\n");
     for group in 0..500 {
@@ -440,7 +450,13 @@ fn ten_thousand_hosts_are_read_linearly() {
     }
     text += "[parents:children]\n";
     (0..500).for_each(|group| text += &format!("g{group}\n"));
+    let mut yaml = String::from("all:\n  children:\n");
+    for group in 0..500 {
+        yaml += &format!("    y{group}:\n      hosts:\n");
+        (0..20).for_each(|host| yaml += &format!("        h{group}-{host}: {{a: 1, b: x}}\n"));
+    }
     let start = std::time::Instant::now();
+    assert_eq!(one("hosts.yml", &yaml).hosts.len(), 10_000);
     let inventory = one("hosts", &text);
     assert_eq!(inventory.select("parents:!g0").unwrap().len(), 9980);
     let names: Vec<&String> = inventory.hosts.keys().collect();

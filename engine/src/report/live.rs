@@ -178,7 +178,8 @@ fn totals(counts: &[(String, Counts)], elapsed: Duration, p: Paint) -> String {
     let width = counts.iter().map(|(h, _)| h.len()).max().unwrap_or(0);
     for (host, c) in counts.iter().filter(|(_, c)| c.changed + c.failed + c.unreachable > 0) {
         let mut parts = vec![format!("{} ok", c.ok)];
-        let numbers = [(c.changed, "changed"), (c.failed, "failed"), (c.unreachable, "unreachable"), (c.rescued, "rescued"), (c.ignored, "ignored")];
+        let numbers =
+            [(c.changed, "changed"), (c.failed, "failed"), (c.unreachable, "unreachable"), (c.rescued, "rescued"), (c.ignored, "ignored")];
         parts.extend(numbers.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
         let _ = writeln!(out, "  {host:width$}  {}", parts.join(", "));
     }

@@ -8,12 +8,40 @@ use std::sync::Arc;
 
 /// Their names, for messages.
 pub(super) const NAMES: &[&str] = &[
-    "inventory_hostname", "inventory_hostname_short", "groups", "group_names", "hostvars", "vars", "playbook_dir", "inventory_dir",
-    "inventory_file", "play_hosts", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_batch", "ansible_play_name",
-    "ansible_check_mode", "ansible_diff_mode", "ansible_forks", "ansible_verbosity", "ansible_version", "ansible_run_tags",
-    "ansible_skip_tags", "ansible_limit", "ansible_facts", "role_name", "role_path", "ansible_role_name", "ansible_parent_role_names",
-    "ansible_parent_role_paths", "ansible_role_names", "ansible_play_role_names", "ansible_dependent_role_names", "role_names",
-    "ansible_inventory_sources", "ansible_search_path",
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "groups",
+    "group_names",
+    "hostvars",
+    "vars",
+    "playbook_dir",
+    "inventory_dir",
+    "inventory_file",
+    "play_hosts",
+    "ansible_play_hosts",
+    "ansible_play_hosts_all",
+    "ansible_play_batch",
+    "ansible_play_name",
+    "ansible_check_mode",
+    "ansible_diff_mode",
+    "ansible_forks",
+    "ansible_verbosity",
+    "ansible_version",
+    "ansible_run_tags",
+    "ansible_skip_tags",
+    "ansible_limit",
+    "ansible_facts",
+    "role_name",
+    "role_path",
+    "ansible_role_name",
+    "ansible_parent_role_names",
+    "ansible_parent_role_paths",
+    "ansible_role_names",
+    "ansible_play_role_names",
+    "ansible_dependent_role_names",
+    "role_names",
+    "ansible_inventory_sources",
+    "ansible_search_path",
 ];
 
 fn texts(items: impl IntoIterator<Item = impl AsRef<str>>) -> Option<Binding> {
@@ -86,9 +114,7 @@ fn of_play(scope: &HostScope, name: &str) -> Option<Binding> {
         }
         "ansible_play_name" => value(play.name.as_str()),
         "role_names" | "ansible_play_role_names" | "ansible_role_names" => texts(read(&play.roles).iter().map(|r| r.name.clone())),
-        "ansible_dependent_role_names" => {
-            texts(read(&play.roles).iter().filter(|r| r.parent.is_some()).map(|r| r.name.clone()))
-        }
+        "ansible_dependent_role_names" => texts(read(&play.roles).iter().filter(|r| r.parent.is_some()).map(|r| r.name.clone())),
         "ansible_search_path" => texts(scope.search_path("").iter().map(|p| p.display().to_string())),
         _ => None,
     }

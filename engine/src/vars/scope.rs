@@ -117,10 +117,7 @@ impl HostScope {
 
 impl Scope for HostScope {
     fn lookup(&self, name: &str) -> Option<Binding> {
-        magic::lookup(self, name)
-            .or_else(|| self.from_task(name))
-            .or_else(|| self.from_play(name))
-            .or_else(|| self.from_host(name))
+        magic::lookup(self, name).or_else(|| self.from_task(name)).or_else(|| self.from_play(name)).or_else(|| self.from_host(name))
     }
 
     fn names(&self) -> Vec<String> {

@@ -190,7 +190,14 @@ fn template_options(at: &At<'_>, args: &mut Map) -> Result<String> {
             options.push(format!("{name}: {}", if flag { "True" } else { "False" }));
         }
     }
-    let strings = ["block_start_string", "block_end_string", "variable_start_string", "variable_end_string", "comment_start_string", "comment_end_string"];
+    let strings = [
+        "block_start_string",
+        "block_end_string",
+        "variable_start_string",
+        "variable_end_string",
+        "comment_start_string",
+        "comment_end_string",
+    ];
     for name in strings {
         if let Some(value) = args.shift_remove(name) {
             options.push(format!("{name}: '{value}'"));
@@ -256,9 +263,9 @@ pub(super) async fn fetch(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<
     let change = Change::new(action, "fetched file", path.display().to_string());
     if is_live(at, scope)? {
         let parent = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        std::fs::create_dir_all(&parent).and_then(|()| std::fs::write(&path, &bytes)).map_err(|e| {
-            Box::new(Diagnostic::new(Kind::System, format!("cannot write `{}`", path.display())).note(e.to_string()))
-        })?;
+        std::fs::create_dir_all(&parent)
+            .and_then(|()| std::fs::write(&path, &bytes))
+            .map_err(|e| Box::new(Diagnostic::new(Kind::System, format!("cannot write `{}`", path.display())).note(e.to_string())))?;
     }
     Ok(Performed { changed: Changed::Yes, changes: vec![change], ..Performed::ok(returns) })
 }

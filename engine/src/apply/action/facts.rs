@@ -56,7 +56,9 @@ pub(super) fn include_vars(at: &At<'_>, scope: &HostScope, args: &Map) -> Result
     let shown: Map = included.iter().map(|(k, v)| (Value::str(k), v.raw())).collect();
     match text("name") {
         Some(name) => {
-            let pairs = included.iter().map(|(k, v)| (crate::yaml::Node::new(v.place().clone(), crate::yaml::Data::Str(k.as_str().into())), v.clone()));
+            let pairs = included
+                .iter()
+                .map(|(k, v)| (crate::yaml::Node::new(v.place().clone(), crate::yaml::Data::Str(k.as_str().into())), v.clone()));
             let node = crate::yaml::Node::new(at.task.action.place.clone(), crate::yaml::Data::Map(pairs.collect()));
             write(&memory.included).insert(name, node);
         }

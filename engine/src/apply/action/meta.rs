@@ -8,8 +8,17 @@ use crate::vars::{HostScope, write};
 use modules::value::Map;
 
 const KNOWN: [&str; 11] = [
-    "flush_handlers", "clear_facts", "clear_host_errors", "end_host", "end_play", "end_batch", "end_role", "noop", "refresh_inventory",
-    "reset_connection", "role_complete",
+    "flush_handlers",
+    "clear_facts",
+    "clear_host_errors",
+    "end_host",
+    "end_play",
+    "end_batch",
+    "end_role",
+    "noop",
+    "refresh_inventory",
+    "reset_connection",
+    "role_complete",
 ];
 
 /// Does what `meta` asks for on this host.

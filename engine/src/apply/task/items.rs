@@ -45,14 +45,14 @@ impl At<'_> {
         }
         match value.as_list() {
             Some(items) => Ok(Items::Known(items.to_vec())),
-            None => Err(Box::new(
-                Diagnostic::input(format!("`loop` needs a list, not a {}", value.type_name()))
-                    .at(looped.items.place())
-                    .hint(match value.type_name() {
+            None => {
+                Err(Box::new(Diagnostic::input(format!("`loop` needs a list, not a {}", value.type_name())).at(looped.items.place()).hint(
+                    match value.type_name() {
                         "dictionary" => "loop over `dict | dict2items`",
                         _ => "give a list, or use `| list`",
-                    }),
-            )),
+                    },
+                )))
+            }
         }
     }
 
@@ -74,7 +74,9 @@ impl At<'_> {
                 "break_when" => control.break_when = super::until_conditions(value),
                 other => {
                     let known = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
-                    return Err(Box::new(Diagnostic::input(format!("`loop_control` has no `{other}`")).at(key.place()).nearest(other, known)));
+                    return Err(Box::new(
+                        Diagnostic::input(format!("`loop_control` has no `{other}`")).at(key.place()).nearest(other, known),
+                    ));
                 }
             }
         }
@@ -122,8 +124,8 @@ impl At<'_> {
             let result = Arc::new(outcome.report(self.hidden, started.elapsed(), Some(label)));
             self.run.observer.observe(&Event::ItemDone { task: self.name.clone(), host: self.host.to_string(), result });
             let unreachable = outcome.status == Status::Unreachable;
-            let ends = !control.break_when.is_empty()
-                && self.holds(&control.break_when, &self.seeing(&scope, &outcome))?.0 == Condition::True;
+            let ends =
+                !control.break_when.is_empty() && self.holds(&control.break_when, &self.seeing(&scope, &outcome))?.0 == Condition::True;
             outcomes.push(outcome);
             if unreachable || ends {
                 break;
