@@ -12,7 +12,7 @@ use std::time::Duration;
 crate::arguments! {
     pub struct Args {
         /// The archive: on the controller, or with `remote_src` a path or an address for the host.
-        src: String,
+        src: Option<String>,
         /// The directory to unpack into; it must exist.
         dest: PathBuf,
         /// Accepted: the opposite of `remote_src`.
@@ -62,14 +62,15 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         return Err(Halt::failed("parameters are mutually exclusive: include|exclude"));
     }
     let strip = strip(&args.extra_opts)?;
+    let what = without_password(source(args));
     let bytes = bytes(args, host)?;
     if host.files().stat_followed(&args.dest)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
         return Err(Failure::new(format!("dest '{}' must be an existing dir", args.dest.display()))
             .hint("make it with `file: state=directory` before")
             .into());
     }
-    let Unpacked::Archive(archive) = unpack(bytes, &without_password(&args.src), host)? else {
-        return Err(Failure::new(format!("{} is not an archive", without_password(&args.src)))
+    let Unpacked::Archive(archive) = unpack(bytes, &what, host)? else {
+        return Err(Failure::new(format!("{what} is not an archive"))
             .hint("tar, plain or packed with gzip, xz, zstd or bzip2, and zip can be unpacked")
             .into());
     };
@@ -78,10 +79,7 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     for member in members {
         place(args, host, member, strip)?;
     }
-    let outcome = Outcome::new()
-        .with("handler", archive.handler)
-        .with("dest", args.dest.display().to_string())
-        .with("src", without_password(&args.src));
+    let outcome = Outcome::new().with("handler", archive.handler).with("dest", args.dest.display().to_string()).with("src", what);
     let outcome = if args.list_files { outcome.with("files", Value::list(names)) } else { outcome };
     host.describe(&args.dest, outcome)
 }
@@ -106,25 +104,32 @@ fn strip(options: &[String]) -> Result<usize, Halt> {
     Ok(strip)
 }
 
+/// What the archive is called in messages and results.
+fn source(args: &Args) -> &str {
+    args.src.as_deref().or(args.source_name.as_deref()).unwrap_or("the archive")
+}
+
 fn bytes(args: &Args, host: &mut Host) -> Result<Vec<u8>, Halt> {
     if let Some(hash) = &args.blob {
         return host.content(hash);
     }
-    if args.src.contains("://") {
-        let request = Request { validate_certs: args.validate_certs, timeout: Duration::from_secs(1800), ..Request::get(&args.src) };
+    let Some(src) = &args.src else {
+        return Err(Halt::failed("`unarchive` needs the argument `src`"));
+    };
+    if src.contains("://") {
+        let request = Request { validate_certs: args.validate_certs, timeout: Duration::from_secs(1800), ..Request::get(src) };
         let answer = host.fetch(&request)?;
         return match answer.status {
             None | Some(200..300) => Ok(answer.body),
             Some(status) => {
-                let message = format!("Failure downloading {}: {status} {}", without_password(&args.src), answer.reason);
+                let message = format!("Failure downloading {}: {status} {}", without_password(src), answer.reason);
                 Err(host.premature(Failure::new(message).with("status_code", i64::from(status))))
             }
         };
     }
-    let missing = || {
-        Failure::new(format!("Source '{}' does not exist", args.src)).hint("with `remote_src: true`, `src` is a path on the host").into()
-    };
-    host.files().read(Path::new(&args.src))?.ok_or_else(missing)
+    let missing =
+        || Failure::new(format!("Source '{src}' does not exist")).hint("with `remote_src: true`, `src` is a path on the host").into();
+    host.files().read(Path::new(src))?.ok_or_else(missing)
 }
 
 fn name(member: &Member) -> String {
