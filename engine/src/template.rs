@@ -1,6 +1,24 @@
 //! Rendering of Ansible's templates and expressions: to values that are known, unknown until apply, or secret.
 
-use crate::error::{Diagnostic, Result};
+mod call;
+mod condition;
+mod convert;
+mod errors;
+mod filters;
+mod globals;
+mod lookups;
+mod methods;
+mod objects;
+mod predicates;
+mod render;
+mod rewrite;
+mod scope;
+mod taint;
+
+#[cfg(test)]
+mod checks;
+
+use crate::error::Result;
 use crate::source::Place;
 use crate::yaml::Node;
 use modules::value::Value;
@@ -43,12 +61,19 @@ pub trait Scopes: Send + Sync {
 pub const OMIT: &str = "\0omit";
 
 /// Renders templates. One for the whole run; it caches what it has parsed.
-pub struct Templates {}
+#[derive(Default)]
+pub struct Templates {
+    engines: Arc<render::Engines>,
+}
 
 impl Templates {
     /// With Ansible's filters, tests, lookups and globals.
     pub fn new() -> Templates {
-        Templates {}
+        Templates::default()
+    }
+
+    fn frame(&self, scope: &Arc<dyn Scope>) -> Arc<scope::Frame> {
+        scope::Frame::new(scope.clone(), self.engines.clone())
     }
 
     /// Renders every template in `node`, recursively; dictionary entries and list items that are `omit` are left out.
@@ -57,32 +82,31 @@ impl Templates {
     /// # Errors
     /// Undefined names (kind `Undefined`, with the nearest defined name) and template errors, at their place in `node`.
     pub fn value(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Value> {
-        let _ = (node, scope);
-        Err(Box::new(Diagnostic::input("not there yet")))
+        render::node_value(node, &self.frame(scope))
     }
 
     /// Evaluates a bare expression (`when`, `that`, `until`, `changed_when`): booleans, or text with an expression.
+    ///
+    /// # Errors
+    /// As for [`Templates::value`], and results that are neither true nor false.
     pub fn condition(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Condition> {
-        let _ = (node, scope);
-        Err(Box::new(Diagnostic::input("not there yet")))
+        condition::condition(node, &self.frame(scope))
     }
 
     /// Renders a template file's text; the result is text, unknown, or secret text.
+    ///
+    /// # Errors
+    /// As for [`Templates::value`], at the place in the file; `place` is the file's start.
     pub fn text(&self, text: &str, place: &Place, scope: &Arc<dyn Scope>) -> Result<Value> {
-        let _ = (text, place, scope);
-        Err(Box::new(Diagnostic::input("not there yet")))
+        render::file(text, place, &self.frame(scope))
     }
 
     /// Runs a lookup as `with_NAME:` does; the answer is a list.
+    ///
+    /// # Errors
+    /// Those of rendering `terms`, and what the lookup cannot find.
     pub fn lookup(&self, name: &str, terms: &Node, scope: &Arc<dyn Scope>) -> Result<Value> {
-        let _ = (name, terms, scope);
-        Err(Box::new(Diagnostic::input("not there yet")))
-    }
-}
-
-impl Default for Templates {
-    fn default() -> Templates {
-        Templates::new()
+        lookups::with(name, terms, &self.frame(scope))
     }
 }
 

@@ -1,0 +1,65 @@
+//! Bare expressions: `when`, `that`, `until`, `changed_when`, `failed_when`.
+
+use super::Condition;
+use super::render::{evaluate, is_template, settled};
+use super::scope::Frame;
+use crate::error::{Diagnostic, Kind, Result};
+use crate::yaml::{Data, Node};
+use modules::value::Value;
+use std::sync::{Arc, LazyLock};
+
+/// What a condition says in a scope.
+pub(super) fn condition(node: &Node, frame: &Arc<Frame>) -> Result<Condition> {
+    match node.data() {
+        Data::Bool(b) => Ok(said(*b)),
+        Data::Str(text) => expression(text, node, frame),
+        Data::Null => Ok(Condition::True),
+        _ => Err(Box::new(not_boolean(&super::render::plain(node)).at(node.place()))),
+    }
+}
+
+fn said(truth: bool) -> Condition {
+    if truth { Condition::True } else { Condition::False }
+}
+
+fn expression(text: &str, node: &Node, frame: &Arc<Frame>) -> Result<Condition> {
+    let bare = match is_template(text) {
+        true => unwrapped(text),
+        false => text.to_owned(),
+    };
+    if bare.trim().is_empty() {
+        return Ok(Condition::True);
+    }
+    let template = format!("{{{{ {} }}}}", bare.trim_end());
+    let value = settled(node.place(), frame, || evaluate(&template, node.place(), frame))?;
+    if let Some(what) = value.first_unknown() {
+        return Ok(Condition::Unknown(what.to_owned()));
+    }
+    match value.reveal() {
+        Value::Bool(b) => Ok(said(*b)),
+        other => Err(Box::new(not_boolean(other).at(node.place()))),
+    }
+}
+
+fn not_boolean(value: &Value) -> Diagnostic {
+    let kind = value.type_name();
+    let error = Diagnostic::new(Kind::Template, format!("a condition must be true or false, this one is of type {kind}"));
+    match value {
+        Value::Str(_) => error.hint("add `| bool` to read the text as a truth value"),
+        Value::List(_) | Value::Map(_) => error.hint("add `| length > 0` to ask whether it has entries"),
+        Value::Int(_) | Value::Float(_) => error.hint("compare the number, e.g. `!= 0`, or add `| bool`"),
+        Value::Null => error.hint("add `is not none`, or `| default(false)`"),
+        _ => error,
+    }
+}
+
+/// Templates inside a condition become parts of its expression: `"{{ x }}" == "y"` is `(x) == "y"`.
+fn unwrapped(text: &str) -> String {
+    static TEMPLATE: LazyLock<Option<fancy_regex::Regex>> = LazyLock::new(|| fancy_regex::Regex::new(r#"(?s)(['"])\{\{(.*?)\}\}\1|\{\{(.*?)\}\}"#).ok());
+    let Some(template) = TEMPLATE.as_ref() else { return text.to_owned() };
+    let inner = |found: &fancy_regex::Captures<'_, str>| {
+        let expression = found.get(2).or_else(|| found.get(3)).map_or("", |m| m.as_str());
+        format!("({})", expression.trim_matches('-').trim())
+    };
+    template.replace_all(text, inner).into_owned()
+}

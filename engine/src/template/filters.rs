@@ -1,0 +1,75 @@
+//! Jinja's and Ansible's filters, by what they work on.
+
+pub(super) mod dates;
+mod dicts;
+mod encoding;
+mod formats;
+mod lists;
+mod maths;
+mod paths;
+mod patterns;
+mod select;
+mod sets;
+pub(super) mod text;
+mod yaml;
+
+use super::call::Call;
+use super::convert::{argument, live};
+use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::{Environment, Error, State, Value as Live};
+use modules::value::Value;
+
+pub(super) use paths::{expanded_user, glob};
+pub(super) use patterns::pattern;
+
+/// A filter on data.
+type Pure = fn(&Value, &Call) -> Result<Value, Error>;
+/// A filter that hands on the very values it got, or calls other filters and tests.
+type Handing = fn(&mut State<'_, '_>, &Call) -> Result<Live, Error>;
+
+const PURE: &[&[(&str, Pure)]] = &[
+    dates::FILTERS,
+    dicts::FILTERS,
+    encoding::FILTERS,
+    formats::FILTERS,
+    lists::FILTERS,
+    maths::FILTERS,
+    paths::FILTERS,
+    patterns::FILTERS,
+    sets::FILTERS,
+    text::FILTERS,
+];
+
+const HANDING: &[&[(&str, Handing)]] = &[select::FILTERS, lists::HANDING, dicts::HANDING];
+
+/// Every filter's name.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let pure = PURE.iter().flat_map(|t| t.iter().map(|(n, _)| *n));
+    pure.chain(HANDING.iter().flat_map(|t| t.iter().map(|(n, _)| *n)))
+}
+
+/// Adds them to an environment.
+pub(super) fn add(environment: &mut Environment<'static>) {
+    for (name, filter) in PURE.iter().flat_map(|t| t.iter()) {
+        let filter = *filter;
+        environment.add_filter(*name, move |args: Rest<ValueOrKwargs>| -> Result<Live, Error> {
+            let call = Call::filter(args)?;
+            if call.is_undefined() {
+                return Ok(call.value);
+            }
+            let value = argument(&call.value)?;
+            filter(&value, &call).map(live)
+        });
+    }
+    for (name, filter) in HANDING.iter().flat_map(|t| t.iter()) {
+        let filter = *filter;
+        let defines = matches!(*name, "default" | "d" | "mandatory");
+        environment.add_filter(*name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| -> Result<Live, Error> {
+            let call = Call::filter(args)?;
+            if call.is_undefined() && !defines {
+                return Ok(call.value);
+            }
+            filter(state, &call)
+        });
+    }
+}

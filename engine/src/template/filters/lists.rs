@@ -1,0 +1,250 @@
+//! Filters on lists.
+
+use super::select::items;
+use super::{Handing, Pure};
+use crate::template::call::{Call, int};
+use crate::template::convert::{argument, text_of};
+use crate::template::errors::refuse;
+use crate::template::objects::list;
+use minijinja::value::{Tuple, ValueKind};
+use minijinja::{Error, Value as Live};
+use modules::value::Value;
+
+pub(super) const FILTERS: &[(&str, Pure)] = &[
+    ("length", length),
+    ("count", length),
+    ("flatten", flatten),
+    ("subelements", subelements),
+    ("permutations", permutations),
+    ("combinations", combinations),
+];
+
+pub(super) const HANDING: &[(&str, Handing)] = &[
+    ("list", |_, c| items(&c.value).map(list)),
+    ("first", |_, c| Ok(items(&c.value)?.into_iter().next().unwrap_or_default())),
+    ("last", |_, c| Ok(items(&c.value)?.pop().unwrap_or_default())),
+    ("random", |_, c| random(c)),
+    ("shuffle", |_, c| shuffle(c)),
+    ("reverse", |_, c| reverse(c)),
+    ("join", |_, c| join(c)),
+    ("batch", |_, c| batch(c)),
+    ("slice", |_, c| slice(c)),
+    ("zip", |_, c| zip(c, false)),
+    ("zip_longest", |_, c| zip(c, true)),
+    ("product", |_, c| product(c)),
+];
+
+/// The items of a list.
+pub(super) fn list_of(value: &Value) -> Result<Vec<Value>, Error> {
+    match value {
+        Value::List(l) => Ok(l.to_vec()),
+        Value::Map(m) => Ok(m.keys().cloned().collect()),
+        Value::Str(s) => Ok(s.chars().map(|c| Value::from(c.to_string())).collect()),
+        v => Err(refuse(format!("a list is needed here, not {}", v.type_name()))),
+    }
+}
+
+fn length(value: &Value, _: &Call) -> Result<Value, Error> {
+    Ok(Value::from(match value {
+        Value::Str(s) => s.chars().count(),
+        Value::List(l) => l.len(),
+        Value::Map(m) => m.len(),
+        v => return Err(refuse(format!("a value of type {} has no length", v.type_name()))),
+    }))
+}
+
+fn flatten(value: &Value, call: &Call) -> Result<Value, Error> {
+    let levels = call.int(0, "levels")?;
+    let skip_nulls = call.flag_or_none(1, "skip_nulls")?.unwrap_or(true);
+    fn add(value: &Value, levels: Option<i64>, skip: bool, out: &mut Vec<Value>) {
+        match value {
+            Value::List(l) if levels != Some(0) => l.iter().for_each(|v| add(v, levels.map(|n| n - 1), skip, out)),
+            Value::Null if skip => {}
+            Value::Str(s) if skip && matches!(s.as_ref(), "None" | "null") => {}
+            v => out.push(v.clone()),
+        }
+    }
+    let mut out = Vec::new();
+    for item in list_of(value)? {
+        add(&item, levels, skip_nulls, &mut out);
+    }
+    Ok(Value::list(out))
+}
+
+fn subelements(value: &Value, call: &Call) -> Result<Value, Error> {
+    let path = match call.needs(0, "subelements")? {
+        Value::Str(s) => s.split('.').map(Value::str).collect(),
+        other => list_of(&other)?,
+    };
+    crate::template::lookups::subelements(value, &path, call.flag(1, "skip_missing")?).map(Value::list)
+}
+
+fn permutations(value: &Value, call: &Call) -> Result<Value, Error> {
+    let items = list_of(value)?;
+    let size = call.int(0, "r")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(items.len());
+    let mut out = Vec::new();
+    let mut chosen = Vec::new();
+    fn grow(items: &[Value], size: usize, chosen: &mut Vec<usize>, out: &mut Vec<Value>) {
+        if chosen.len() == size {
+            out.push(Value::list(chosen.iter().map(|i| items[*i].clone())));
+            return;
+        }
+        for i in 0..items.len() {
+            if !chosen.contains(&i) {
+                chosen.push(i);
+                grow(items, size, chosen, out);
+                chosen.pop();
+            }
+        }
+    }
+    grow(&items, size, &mut chosen, &mut out);
+    Ok(Value::list(out))
+}
+
+fn combinations(value: &Value, call: &Call) -> Result<Value, Error> {
+    let items = list_of(value)?;
+    let size = usize::try_from(int(&call.needs(0, "r")?).unwrap_or(0)).unwrap_or(0);
+    let mut out = Vec::new();
+    fn grow(items: &[Value], from: usize, size: usize, chosen: &mut Vec<Value>, out: &mut Vec<Value>) {
+        if chosen.len() == size {
+            out.push(Value::list(chosen.clone()));
+            return;
+        }
+        for i in from..items.len() {
+            chosen.push(items[i].clone());
+            grow(items, i + 1, size, chosen, out);
+            chosen.pop();
+        }
+    }
+    grow(&items, 0, size, &mut Vec::new(), &mut out);
+    Ok(Value::list(out))
+}
+
+fn reverse(call: &Call) -> Result<Live, Error> {
+    if let Some(text) = call.value.as_str() {
+        return Ok(Live::from(text.chars().rev().collect::<String>()));
+    }
+    let mut items = items(&call.value)?;
+    items.reverse();
+    Ok(list(items))
+}
+
+fn join(call: &Call) -> Result<Live, Error> {
+    let separator = call.text(0, "d")?.unwrap_or_default();
+    let path = call.arg(1, "attribute").filter(|p| !p.is_none());
+    let parts = items(&call.value)?.into_iter().map(|item| match path {
+        Some(path) => text_of(&super::select::attribute(&item, path)?),
+        None => text_of(&item),
+    });
+    Ok(Live::from(parts.collect::<Result<Vec<_>, _>>()?.join(&separator)))
+}
+
+fn batch(call: &Call) -> Result<Live, Error> {
+    let size = usize::try_from(call.int(0, "linecount")?.unwrap_or(1)).unwrap_or(1).max(1);
+    let fill = call.arg(1, "fill_with").filter(|f| !f.is_none());
+    let items = items(&call.value)?;
+    Ok(list(items.chunks(size).map(|chunk| {
+        let mut row = chunk.to_vec();
+        if let Some(fill) = fill {
+            row.resize(size, fill.clone());
+        }
+        list(row)
+    })))
+}
+
+fn slice(call: &Call) -> Result<Live, Error> {
+    let count = usize::try_from(call.int(0, "slices")?.unwrap_or(1)).unwrap_or(1).max(1);
+    let fill = call.arg(1, "fill_with").filter(|f| !f.is_none());
+    let items = items(&call.value)?;
+    let (each, extra) = (items.len() / count, items.len() % count);
+    let mut at = 0;
+    Ok(list((0..count).map(|i| {
+        let size = each + usize::from(i < extra);
+        let mut row = items[at..at + size].to_vec();
+        at += size;
+        if let Some(fill) = fill
+            && i >= extra
+            && extra > 0
+        {
+            row.push(fill.clone());
+        }
+        list(row)
+    })))
+}
+
+fn zip(call: &Call, longest: bool) -> Result<Live, Error> {
+    let mut lists = vec![items(&call.value)?];
+    for other in &call.positions {
+        lists.push(items(other)?);
+    }
+    let lengths = lists.iter().map(Vec::len);
+    let rows = if longest { lengths.max() } else { lengths.min() }.unwrap_or(0);
+    let fill = call.by_name("fillvalue").cloned().unwrap_or_else(|| Live::from(()));
+    let row = |i: usize| list(lists.iter().map(|l| l.get(i).cloned().unwrap_or_else(|| fill.clone())));
+    Ok(list((0..rows).map(row)))
+}
+
+fn product(call: &Call) -> Result<Live, Error> {
+    let mut lists = vec![items(&call.value)?];
+    for other in &call.positions {
+        lists.push(items(other)?);
+    }
+    let repeat = call.by_name("repeat").map(argument).transpose()?.as_ref().and_then(int).unwrap_or(1);
+    let all: Vec<_> = (0..repeat.max(0)).flat_map(|_| lists.clone()).collect();
+    let mut rows: Vec<Vec<Live>> = vec![Vec::new()];
+    for items in all {
+        rows = rows.iter().flat_map(|row| items.iter().map(|x| row.iter().cloned().chain([x.clone()]).collect())).collect();
+    }
+    Ok(list(rows.into_iter().map(|row| Live::from(Tuple::new(row)))))
+}
+
+/// Random numbers: from a seed the same ones every time, otherwise from the system's hasher keys.
+struct Dice(u64);
+
+impl Dice {
+    fn of(call: &Call) -> Result<Dice, Error> {
+        use std::hash::{BuildHasher, Hasher};
+        let seed = match call.by_name("seed") {
+            Some(seed) => text_of(seed)?.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)),
+            None => std::collections::hash_map::RandomState::new().build_hasher().finish(),
+        };
+        Ok(Dice(seed))
+    }
+    /// A number below `bound`.
+    fn roll(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound.max(1)
+    }
+}
+
+fn random(call: &Call) -> Result<Live, Error> {
+    let mut dice = Dice::of(call)?;
+    if call.value.kind() == ValueKind::Number {
+        let end = i64::try_from(call.value.clone())?;
+        let start = call.int(0, "start")?.unwrap_or(0);
+        let step = call.int(1, "step")?.unwrap_or(1).max(1);
+        let count = (end - start + step - 1) / step;
+        if count <= 0 {
+            return Err(refuse("there is no number to choose from"));
+        }
+        return Ok(Live::from(start + step * dice.roll(count as u64) as i64));
+    }
+    let mut items = items(&call.value)?;
+    if items.is_empty() {
+        return Ok(Live::UNDEFINED);
+    }
+    let chosen = dice.roll(items.len() as u64) as usize;
+    Ok(items.swap_remove(chosen))
+}
+
+fn shuffle(call: &Call) -> Result<Live, Error> {
+    let mut dice = Dice::of(call)?;
+    let mut items = items(&call.value)?;
+    for i in (1..items.len()).rev() {
+        items.swap(i, dice.roll(i as u64 + 1) as usize);
+    }
+    Ok(list(items))
+}

@@ -1,0 +1,272 @@
+//! Filters on text.
+
+use super::Pure;
+use crate::template::call::Call;
+use crate::template::convert::live;
+use crate::template::errors::refuse;
+use minijinja::Error;
+use modules::value::Value;
+
+pub(super) const FILTERS: &[(&str, Pure)] = &[
+    ("string", |v, _| Ok(Value::from(v.to_string()))),
+    ("lower", |v, _| Ok(Value::from(v.to_string().to_lowercase()))),
+    ("upper", |v, _| Ok(Value::from(v.to_string().to_uppercase()))),
+    ("capitalize", |v, _| Ok(Value::from(capitalized(&v.to_string())))),
+    ("title", |v, _| Ok(Value::from(title(&v.to_string())))),
+    ("trim", |v, c| {
+        let text = v.to_string();
+        Ok(Value::str(match c.text(0, "chars")? {
+            Some(chars) => text.trim_matches(|x| chars.contains(x)),
+            None => text.trim(),
+        }))
+    }),
+    ("replace", replace),
+    ("split", |v, c| {
+        let text = v.to_string();
+        let most = c.int(1, "maxsplit")?.and_then(|n| usize::try_from(n).ok());
+        Ok(Value::list(split(&text, c.text(0, "sep")?.as_deref(), most, false)?.into_iter().map(Value::str)))
+    }),
+    ("lines", |v, _| Ok(Value::list(v.to_string().lines().map(Value::str)))),
+    ("indent", indent),
+    ("center", |v, c| Ok(Value::from(centered(&v.to_string(), width(c, 80)?)))),
+    ("wordcount", |v, _| Ok(Value::from(words(&v.to_string())))),
+    ("truncate", truncate),
+    ("wordwrap", wordwrap),
+    ("comment", comment),
+    ("quote", |v, _| Ok(Value::from(if matches!(v, Value::Null) { "''".to_owned() } else { quoted(&v.to_string()) }))),
+    ("format", |v, c| format(v, c)),
+    ("escape", |v, _| Ok(Value::from(escaped(&v.to_string())))),
+    ("e", |v, _| Ok(Value::from(escaped(&v.to_string())))),
+    ("forceescape", |v, _| Ok(Value::from(escaped(&v.to_string())))),
+    ("safe", |v, _| Ok(v.clone())),
+    ("striptags", |v, _| Ok(Value::from(without_tags(&v.to_string())))),
+    ("xmlattr", xmlattr),
+    ("pprint", |v, _| Ok(Value::from(match v {
+        Value::Str(s) => modules::value::python_quoted(s),
+        other => other.to_string(),
+    }))),
+    ("type_debug", |v, _| Ok(Value::str(match v {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "int",
+        Value::Float(_) => "float",
+        Value::List(_) => "list",
+        Value::Map(_) => "dict",
+        _ => "str",
+    }))),
+];
+
+fn width(call: &Call, other: i64) -> Result<usize, Error> {
+    Ok(usize::try_from(call.int(0, "width")?.unwrap_or(other)).unwrap_or(0))
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + &chars.as_str().to_lowercase())
+}
+
+fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    for c in text.chars() {
+        let starts = !inside;
+        inside = !(c.is_whitespace() || "-({[<".contains(c));
+        if !inside {
+            out.push(c);
+        } else if starts {
+            out.extend(c.to_uppercase());
+        } else {
+            out.extend(c.to_lowercase());
+        }
+    }
+    out
+}
+
+fn replace(value: &Value, call: &Call) -> Result<Value, Error> {
+    let text = value.to_string();
+    let old = call.text(0, "old")?.ok_or_else(|| refuse("replace needs the text to replace"))?;
+    let new = call.text(1, "new")?.ok_or_else(|| refuse("replace needs the text to put in"))?;
+    Ok(Value::from(match call.int(2, "count")?.and_then(|n| usize::try_from(n).ok()) {
+        Some(count) => text.replacen(&old, &new, count),
+        None => text.replace(&old, &new),
+    }))
+}
+
+/// Python's `split`: at blanks, or at a separator, at most so often.
+pub(in crate::template) fn split<'a>(text: &'a str, separator: Option<&str>, most: Option<usize>, from_right: bool) -> Result<Vec<&'a str>, Error> {
+    let mut parts: Vec<&str> = match (separator, most) {
+        (Some(""), _) => return Err(refuse("the separator to split at is empty")),
+        (Some(s), None) => return Ok(text.split(s).collect()),
+        (Some(s), Some(n)) if from_right => text.rsplitn(n + 1, s).collect(),
+        (Some(s), Some(n)) => return Ok(text.splitn(n + 1, s).collect()),
+        (None, None) => return Ok(text.split_whitespace().collect()),
+        (None, Some(n)) => return Ok(split_blanks(text, n)),
+    };
+    parts.reverse();
+    Ok(parts)
+}
+
+fn split_blanks(text: &str, most: usize) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        match rest.find(char::is_whitespace) {
+            Some(cut) if parts.len() < most => {
+                parts.push(&rest[..cut]);
+                rest = rest[cut..].trim_start();
+            }
+            _ => {
+                parts.push(if parts.len() < most { rest } else { rest.trim_end() });
+                break;
+            }
+        }
+    }
+    parts
+}
+
+fn indent(value: &Value, call: &Call) -> Result<Value, Error> {
+    let pad = match call.data(0, "width")? {
+        Some(Value::Str(s)) => s.to_string(),
+        Some(v) => " ".repeat(usize::try_from(crate::template::call::int(&v).unwrap_or(4)).unwrap_or(0)),
+        None => "    ".into(),
+    };
+    let (first, blank) = (call.flag(1, "first")?, call.flag(2, "blank")?);
+    let text = value.to_string();
+    let lines = text.split('\n').enumerate().map(|(i, line)| {
+        let padded = if i == 0 { first } else { blank || !line.is_empty() };
+        if padded { format!("{pad}{line}") } else { line.to_owned() }
+    });
+    Ok(Value::from(lines.collect::<Vec<_>>().join("\n")))
+}
+
+/// Text in the middle of a width, as Python does it.
+pub(in crate::template) fn centered(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    let missing = width.saturating_sub(length);
+    let left = missing / 2 + (missing & width & 1);
+    format!("{}{text}{}", " ".repeat(left), " ".repeat(missing - left))
+}
+
+fn words(text: &str) -> usize {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).count()
+}
+
+fn truncate(value: &Value, call: &Call) -> Result<Value, Error> {
+    let length = usize::try_from(call.int(0, "length")?.unwrap_or(255)).unwrap_or(0);
+    let kill_words = call.flag(1, "killwords")?;
+    let end = call.text(2, "end")?.unwrap_or_else(|| "...".into());
+    let leeway = usize::try_from(call.int(3, "leeway")?.unwrap_or(5)).unwrap_or(0);
+    let text = value.to_string();
+    if text.chars().count() <= length + leeway {
+        return Ok(Value::from(text));
+    }
+    let kept: String = text.chars().take(length.saturating_sub(end.chars().count())).collect();
+    Ok(Value::from(match kept.rsplit_once(' ') {
+        Some((words, _)) if !kill_words => format!("{words}{end}"),
+        _ => format!("{kept}{end}"),
+    }))
+}
+
+fn wordwrap(value: &Value, call: &Call) -> Result<Value, Error> {
+    let width = width(call, 79)?;
+    let end = call.text(2, "wrapstring")?.unwrap_or_else(|| "\n".into());
+    let text = value.to_string();
+    let mut lines: Vec<String> = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            let longer = line.chars().count() + word.chars().count() + usize::from(!line.is_empty());
+            if !line.is_empty() && longer > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    Ok(Value::from(lines.join(&end)))
+}
+
+/// Beginning, first line, decoration, last line, end and newline of a style of comments.
+fn comment(value: &Value, call: &Call) -> Result<Value, Error> {
+    let style = call.text(0, "style")?.unwrap_or_else(|| "plain".into());
+    let (beginning, decoration, end) = match style.as_str() {
+        "erlang" => ("", "% ", ""),
+        "c" => ("", "// ", ""),
+        "cblock" => ("/*", " * ", " */"),
+        "xml" => ("<!--", " - ", "-->"),
+        _ => ("", "# ", ""),
+    };
+    let named = |name: &str, other: &str| -> Result<String, Error> {
+        Ok(call.text(usize::MAX, name)?.unwrap_or_else(|| other.to_owned()))
+    };
+    let newline = named("newline", "\n")?;
+    let decoration = named("decoration", decoration)?;
+    let (beginning, end) = (named("beginning", beginning)?, named("end", end)?);
+    let prefix = named("prefix", decoration.trim_end())?;
+    let postfix = named("postfix", decoration.trim_end())?;
+    let prefixes = call.int(usize::MAX, "prefix_count")?.unwrap_or(1);
+    let postfixes = call.int(usize::MAX, "postfix_count")?.unwrap_or(1);
+    let mut out = String::new();
+    if !beginning.is_empty() {
+        out += &format!("{beginning}{newline}");
+    }
+    for _ in 0..prefixes {
+        out += &format!("{prefix}{newline}");
+    }
+    let text = value.to_string();
+    let lines: Vec<String> = text.split(newline.as_str()).map(|l| format!("{decoration}{l}").trim_end_matches(' ').to_owned()).collect();
+    out += &lines.join(&newline);
+    for _ in 0..postfixes {
+        out += &format!("{newline}{postfix}");
+    }
+    if !end.is_empty() {
+        out += &format!("{newline}{end}");
+    }
+    Ok(Value::from(out))
+}
+
+/// Text as one word of a shell command.
+pub(in crate::template) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\"'\"'"))
+}
+
+fn format(value: &Value, call: &Call) -> Result<Value, Error> {
+    let args: Vec<_> = match call.named.is_empty() {
+        true => call.all()?.into_iter().map(live).collect(),
+        false => vec![crate::template::objects::dict(call.named.iter().map(|(k, v)| (minijinja::Value::from(k.as_str()), v.clone())))],
+    };
+    crate::template::methods::percent(&value.to_string(), &args).map(Value::from)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\'', "&#39;")
+}
+
+fn without_tags(text: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for c in text.chars() {
+        match c {
+            '<' => inside = true,
+            '>' => inside = false,
+            c if !inside => out.push(c),
+            _ => {}
+        }
+    }
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn xmlattr(value: &Value, call: &Call) -> Result<Value, Error> {
+    let map = value.as_map().ok_or_else(|| refuse("xmlattr needs a dictionary"))?;
+    let pairs = map.iter().filter(|(_, v)| !matches!(v, Value::Null));
+    let text = pairs.map(|(k, v)| format!("{}=\"{}\"", escaped(&k.to_string()), escaped(&v.to_string()))).collect::<Vec<_>>().join(" ");
+    let space = call.flag_or_none(0, "autospace")?.unwrap_or(true) && !text.is_empty();
+    Ok(Value::from(if space { format!(" {text}") } else { text }))
+}

@@ -1,0 +1,129 @@
+//! Lookups: `lookup`, `query` and `with_NAME`.
+
+mod files;
+mod lists;
+mod system;
+
+use super::call::Call;
+use super::convert::{argument, live};
+use super::errors::{carry, diagnose, refuse};
+use super::render::{node_value, settled};
+use super::scope::Frame;
+use crate::error::{Diagnostic, Kind, Result};
+use crate::yaml::Node;
+use minijinja::{Error, Value as Live};
+use modules::value::Value;
+use std::sync::Arc;
+
+pub(super) use lists::subelements;
+
+/// What a lookup works on.
+struct Request<'a> {
+    /// Where it was asked.
+    frame: &'a Arc<Frame>,
+    /// What it was asked for.
+    terms: Vec<Value>,
+    /// Its options, by name.
+    options: &'a Call,
+}
+
+type Lookup = fn(&Request<'_>) -> std::result::Result<Vec<Value>, Error>;
+
+const LOOKUPS: &[&[(&str, Lookup)]] = &[lists::LOOKUPS, files::LOOKUPS, system::LOOKUPS];
+
+impl Request<'_> {
+    fn texts(&self) -> impl Iterator<Item = String> + '_ {
+        self.terms.iter().map(ToString::to_string)
+    }
+    fn option(&self, name: &str) -> std::result::Result<Option<Value>, Error> {
+        self.options.data(usize::MAX, name)
+    }
+    fn text(&self, name: &str) -> std::result::Result<Option<String>, Error> {
+        self.options.text(usize::MAX, name)
+    }
+    fn flag(&self, name: &str, other: bool) -> std::result::Result<bool, Error> {
+        Ok(self.options.flag_or_none(usize::MAX, name)?.unwrap_or(other))
+    }
+}
+
+fn find(name: &str) -> std::result::Result<Lookup, Diagnostic> {
+    let short = name.rsplit('.').next().unwrap_or(name);
+    let all = || LOOKUPS.iter().flat_map(|t| t.iter());
+    all().find(|(n, _)| *n == short).map(|(_, l)| *l).ok_or_else(|| {
+        Diagnostic::new(Kind::Template, format!("there is no lookup `{name}`")).nearest(short, all().map(|(n, _)| *n))
+    })
+}
+
+/// `lookup('name', …)`, or `query('name', …)` whose answer is always a list.
+pub(super) fn function(mut call: Call, wants_list: bool) -> std::result::Result<Live, Error> {
+    if call.positions.is_empty() {
+        return Err(refuse("a lookup needs a name"));
+    }
+    let name = argument(&call.positions.remove(0))?.to_string();
+    let frame = Frame::running().ok_or_else(|| refuse("a lookup needs variables around it"))?;
+    let wants_list = call.flag_or_none(usize::MAX, "wantlist")?.unwrap_or(wants_list);
+    let errors = call.text(usize::MAX, "errors")?;
+    let found = find(&name).map_err(carry).and_then(|lookup| {
+        let terms = call.all()?;
+        super::render::known_only("the lookup")?;
+        lookup(&Request { frame: &frame, terms, options: &call })
+    });
+    let found = match (found, errors.as_deref()) {
+        (Err(_), Some("ignore" | "warn")) if !super::taint::is_unknown() => {
+            return Ok(live(if wants_list { Value::list([]) } else { Value::Null }));
+        }
+        (found, _) => found?,
+    };
+    if wants_list {
+        return Ok(live(Value::list(found)));
+    }
+    Ok(live(match found.len() {
+        1 => found.into_iter().next().unwrap_or_default(),
+        _ if found.iter().all(|v| matches!(v, Value::Str(_))) => {
+            Value::from(found.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","))
+        }
+        _ => Value::list(found),
+    }))
+}
+
+/// `with_NAME: terms`.
+pub(super) fn with(name: &str, terms: &Node, frame: &Arc<Frame>) -> Result<Value> {
+    let lookup = find(name).map_err(|d| Box::new(d.at(terms.place())))?;
+    let short = name.rsplit('.').next().unwrap_or(name);
+    let value = match (short, terms.as_list()) {
+        ("first_found", Some(items)) => Value::list(defined(items, frame)?),
+        _ => node_value(terms, frame)?,
+    };
+    let secret = matches!(value, Value::Secret(_));
+    let terms_value = match value.reveal() {
+        Value::Unknown(_) => return Ok(value),
+        Value::List(l) if !matches!(short, "dict" | "subelements") => l.to_vec(),
+        Value::List(l) => l.to_vec(),
+        Value::Null if short == "items" => Vec::new(),
+        other => vec![other.clone()],
+    };
+    if let Some(unknown) = terms_value.iter().find(|v| matches!(v, Value::Unknown(_))) {
+        return Ok(unknown.clone());
+    }
+    let options = Call::default();
+    let run = || {
+        let request = Request { frame, terms: terms_value, options: &options };
+        let found = frame.run(|| lookup(&request)).map(|found| super::objects::List::new(found.into_iter().map(super::objects::Slot::Data).collect()));
+        found.map(Live::from_object).map_err(|e| Box::new(diagnose(&e, terms.place(), None, frame)))
+    };
+    let found = settled(terms.place(), frame, run)?;
+    Ok(if secret { found.into_secret() } else { found })
+}
+
+/// The items that are defined: a file that cannot be named is not there.
+fn defined(items: &[Node], frame: &Arc<Frame>) -> Result<Vec<Value>> {
+    let mut out = Vec::new();
+    for item in items {
+        match node_value(item, frame) {
+            Ok(value) => out.push(value),
+            Err(e) if e.kind == Kind::Undefined => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(out)
+}

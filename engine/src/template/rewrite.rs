@@ -1,0 +1,360 @@
+//! Rewrites a template so that the engine gives it Jinja's meaning: text is inserted at the places of expressions, lines never move.
+
+use minijinja::Error;
+use minijinja::machinery::ast::{self, Expr, Stmt};
+use minijinja::machinery::{Token, parse, tokenize};
+use minijinja::syntax::SyntaxConfig;
+
+/// Wraps an expression so that its list or dictionary can be changed.
+pub(super) const FRESH: &str = "_fresh";
+/// Stands for `%`.
+pub(super) const MODULO: &str = "_modulo";
+/// Makes an undefined value answer every attribute with itself.
+pub(super) const CHAIN: &str = "_chain";
+/// Ends such a chain.
+pub(super) const UNCHAIN: &str = "_unchain";
+/// Starts a look at whether something is defined.
+pub(super) const LOOK: &str = "_look";
+/// Ends the look that its first argument started.
+pub(super) const LOOKED: &str = "_looked";
+/// Keeps the value of a template that is one expression.
+pub(super) const ALONE: &str = "_alone";
+
+/// One change of the source: `start..end` becomes `text`. Of edits at one offset, closing ones (`rank` 0) come first.
+struct Edit {
+    start: usize,
+    end: usize,
+    rank: u8,
+    order: i64,
+    text: String,
+}
+
+#[derive(Default)]
+struct Rewriter {
+    edits: Vec<Edit>,
+    /// Between these offsets stands a `%` operator.
+    modulos: Vec<(usize, usize)>,
+}
+
+/// The rewritten source of a template.
+///
+/// # Errors
+/// Syntax errors.
+pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Error> {
+    let parsed;
+    let replaced;
+    let source = match parse(source, "template", syntax.clone()) {
+        Ok(ast) => {
+            parsed = ast;
+            source
+        }
+        Err(e) => {
+            replaced = do_as_set(source, syntax).ok_or_else(|| copy_error(&e))?;
+            parsed = parse(&replaced, "template", syntax.clone()).map_err(|_| e)?;
+            &replaced
+        }
+    };
+    let mut rewriter = Rewriter::default();
+    if is_alone(&parsed) {
+        rewriter.keep(source, syntax);
+    }
+    rewriter.stmt(&parsed);
+    let rewritten = rewriter.finish(source, syntax);
+    match parse(&rewritten, "template", syntax.clone()) {
+        Ok(_) => Ok(rewritten),
+        Err(_) => Ok(source.to_owned()),
+    }
+}
+
+fn copy_error(e: &Error) -> Error {
+    Error::new(e.kind(), e.detail().unwrap_or_default().to_owned())
+}
+
+/// Whether a template is one expression and nothing else.
+fn is_alone(template: &Stmt<'_>) -> bool {
+    match template {
+        Stmt::Template(t) => matches!(t.children.as_slice(), [Stmt::EmitExpr(_)]),
+        _ => false,
+    }
+}
+
+/// `{% do E %}` takes calls only; as `{% set _=E %}` it takes any expression.
+fn do_as_set(source: &str, syntax: &SyntaxConfig) -> Option<String> {
+    let tokens: Vec<_> = tokenize(source, false, syntax.clone()).map_while(Result::ok).collect();
+    let spots: Vec<usize> = tokens
+        .windows(2)
+        .filter(|w| matches!(w[0].0, Token::BlockStart) && matches!(w[1].0, Token::Ident("do")))
+        .map(|w| w[1].1.start_offset as usize)
+        .collect();
+    if spots.is_empty() {
+        return None;
+    }
+    let mut out = source.to_owned();
+    for at in spots.into_iter().rev() {
+        out.replace_range(at..at + 2, "set _=");
+    }
+    Some(out)
+}
+
+/// Where an expression starts. The parser lets second and later postfix operators start at their token.
+fn start(e: &Expr<'_>) -> usize {
+    let own = e.span().start_offset as usize;
+    match e {
+        Expr::GetAttr(g) => own.min(start(&g.expr)),
+        Expr::GetItem(g) => own.min(start(&g.expr)),
+        Expr::Slice(g) => own.min(start(&g.expr)),
+        Expr::Call(c) => own.min(start(&c.expr)),
+        Expr::Filter(f) => f.expr.as_ref().map_or(own, |x| own.min(start(x))),
+        Expr::Test(t) => own.min(start(&t.expr)),
+        Expr::BinOp(b) => own.min(start(&b.left)),
+        Expr::Compare(c) => own.min(start(&c.expr)),
+        Expr::IfExpr(i) => own.min(start(&i.true_expr)),
+        _ => own,
+    }
+}
+
+fn end(e: &Expr<'_>) -> usize {
+    e.span().end_offset as usize
+}
+
+fn is_number(e: &Expr<'_>) -> bool {
+    matches!(e, Expr::Const(c) if c.value.is_number())
+}
+
+impl Rewriter {
+    fn insert(&mut self, at: usize, rank: u8, order: i64, text: impl Into<String>) {
+        self.edits.push(Edit { start: at, end: at, rank, order, text: text.into() });
+    }
+
+    fn wrap(&mut self, function: &str, start: usize, end: usize) {
+        self.wrap_after(&format!("{function}("), start, end);
+    }
+
+    fn wrap_after(&mut self, opening: &str, start: usize, end: usize) {
+        self.insert(start, 1, -(end as i64), opening);
+        self.insert(end, 0, -(start as i64), ")");
+    }
+
+    /// Wraps all that stands between the first `{{` and the last `}}`.
+    fn keep(&mut self, source: &str, syntax: &SyntaxConfig) {
+        let (mut from, mut to) = (None, None);
+        for (token, span) in tokenize(source, false, syntax.clone()).map_while(Result::ok) {
+            match token {
+                Token::VariableStart if from.is_none() => from = Some(span.end_offset as usize),
+                Token::VariableEnd => to = Some(span.start_offset as usize),
+                _ => {}
+            }
+        }
+        if let (Some(from), Some(to)) = (from, to) {
+            self.insert(from, 0, i64::MAX, format!("{ALONE}("));
+            self.insert(to, 1, i64::MIN, ")");
+        }
+    }
+
+    fn stmts(&mut self, stmts: &[Stmt<'_>]) {
+        for s in stmts {
+            self.stmt(s);
+        }
+    }
+
+    fn stmt(&mut self, stmt: &Stmt<'_>) {
+        match stmt {
+            Stmt::Template(t) => self.stmts(&t.children),
+            Stmt::EmitExpr(e) => self.expr(&e.expr),
+            Stmt::ForLoop(f) => {
+                self.expr(&f.iter);
+                if let Some(filter) = &f.filter_expr {
+                    self.expr(filter);
+                }
+                self.stmts(&f.body);
+                self.stmts(&f.else_body);
+            }
+            Stmt::IfCond(c) => {
+                self.expr(&c.expr);
+                self.stmts(&c.true_body);
+                self.stmts(&c.false_body);
+            }
+            Stmt::WithBlock(w) => {
+                w.assignments.iter().for_each(|(_, e)| self.expr(e));
+                self.stmts(&w.body);
+            }
+            Stmt::Set(s) => self.expr(&s.expr),
+            Stmt::SetBlock(s) => {
+                if let Some(filter) = &s.filter {
+                    self.expr(filter);
+                }
+                self.stmts(&s.body);
+            }
+            Stmt::AutoEscape(a) => {
+                self.expr(&a.enabled);
+                self.stmts(&a.body);
+            }
+            Stmt::FilterBlock(f) => {
+                self.expr(&f.filter);
+                self.stmts(&f.body);
+            }
+            Stmt::Block(b) => self.stmts(&b.body),
+            Stmt::Import(i) => self.expr(&i.expr),
+            Stmt::FromImport(i) => self.expr(&i.expr),
+            Stmt::Extends(x) => self.expr(&x.name),
+            Stmt::Include(i) => self.expr(&i.name),
+            Stmt::Macro(m) => {
+                m.defaults.iter().for_each(|d| self.expr(d));
+                self.stmts(&m.body);
+            }
+            Stmt::CallBlock(c) => {
+                self.call(&c.call);
+                c.macro_decl.defaults.iter().for_each(|d| self.expr(d));
+                self.stmts(&c.macro_decl.body);
+            }
+            Stmt::Do(d) => self.call(&d.call),
+            Stmt::EmitRaw(_) | Stmt::Continue(_) | Stmt::Break(_) => {}
+        }
+    }
+
+    fn call(&mut self, call: &ast::Call<'_>) {
+        self.expr(&call.expr);
+        self.args(&call.args);
+    }
+
+    fn args(&mut self, args: &[ast::CallArg<'_>]) {
+        use ast::CallArg::{Kwarg, KwargSplat, Pos, PosSplat};
+        for arg in args {
+            match arg {
+                Pos(e) | Kwarg(_, e) | PosSplat(e) | KwargSplat(e) => self.expr(e),
+            }
+        }
+    }
+
+    /// `a.b[c].d` becomes `_unchain(_chain(_chain(a).b)[c].d)`: undefined all along is undefined, not an error.
+    fn chain(&mut self, e: &Expr<'_>) {
+        if let Expr::Filter(f) = e {
+            if let Some(inner) = &f.expr {
+                self.chain(inner);
+            }
+            return;
+        }
+        if !matches!(e, Expr::GetAttr(_) | Expr::GetItem(_)) {
+            return;
+        }
+        self.wrap(UNCHAIN, start(e), end(e));
+        let mut current = e;
+        loop {
+            let inner = match current {
+                Expr::GetAttr(g) => &g.expr,
+                Expr::GetItem(g) => &g.expr,
+                _ => break,
+            };
+            if matches!(inner, Expr::GetAttr(_) | Expr::GetItem(_) | Expr::Var(_)) {
+                self.wrap(CHAIN, start(inner), end(inner));
+            }
+            current = inner;
+        }
+    }
+
+    /// `ansible.builtin.to_json` is known by its last part.
+    fn short_name(&mut self, name: &str, at: usize) {
+        if let Some(dot) = name.rfind('.') {
+            self.edits.push(Edit { start: at, end: at + dot + 1, rank: 2, order: 0, text: String::new() });
+        }
+    }
+
+    fn expr(&mut self, e: &Expr<'_>) {
+        match e {
+            Expr::Var(_) | Expr::Const(_) => {}
+            Expr::Slice(s) => {
+                self.wrap(FRESH, start(e), end(e));
+                self.expr(&s.expr);
+                [&s.start, &s.stop, &s.step].into_iter().flatten().for_each(|x| self.expr(x));
+            }
+            Expr::UnaryOp(u) => self.expr(&u.expr),
+            Expr::BinOp(b) => self.operator(b, start(e), end(e)),
+            Expr::Compare(c) => {
+                self.expr(&c.expr);
+                c.ops.iter().for_each(|o| self.expr(&o.expr));
+            }
+            Expr::IfExpr(i) => {
+                self.expr(&i.test_expr);
+                self.expr(&i.true_expr);
+                if let Some(other) = &i.false_expr {
+                    self.expr(other);
+                }
+            }
+            Expr::Filter(f) => {
+                self.short_name(f.name, f.span().start_offset as usize);
+                if let Some(x) = &f.expr {
+                    if matches!(f.name, "default" | "d" | "ansible.builtin.default") {
+                        self.chain(x);
+                    }
+                    self.expr(x);
+                }
+                self.args(&f.args);
+            }
+            Expr::Test(t) => {
+                self.short_name(t.name, t.span().start_offset as usize);
+                if matches!(t.name, "defined" | "undefined") {
+                    let (from, to) = (start(&t.expr), end(&t.expr));
+                    self.insert(from, 1, -(to as i64) - 1, format!("{LOOKED}({LOOK}(), "));
+                    self.insert(to, 0, -(from as i64) + 1, ")");
+                    self.chain(&t.expr);
+                }
+                self.expr(&t.expr);
+                self.args(&t.args);
+            }
+            Expr::GetAttr(g) => self.expr(&g.expr),
+            Expr::GetItem(g) => {
+                self.expr(&g.expr);
+                self.expr(&g.subscript_expr);
+            }
+            Expr::Call(c) => self.call(c),
+            Expr::List(l) => {
+                self.wrap(FRESH, start(e), end(e));
+                l.items.iter().for_each(|x| self.expr(x));
+            }
+            Expr::Tuple(t) => t.items.iter().for_each(|x| self.expr(x)),
+            Expr::Map(m) => {
+                self.wrap(FRESH, start(e), end(e));
+                m.keys.iter().chain(&m.values).for_each(|x| self.expr(x));
+            }
+        }
+    }
+
+    fn operator(&mut self, b: &ast::BinOp<'_>, from: usize, to: usize) {
+        match b.op {
+            ast::BinOpKind::Add if !is_number(&b.left) && !is_number(&b.right) => self.wrap(FRESH, from, to),
+            ast::BinOpKind::Mul if !(is_number(&b.left) && is_number(&b.right)) => self.wrap(FRESH, from, to),
+            ast::BinOpKind::Rem => {
+                self.wrap(MODULO, from, to);
+                self.modulos.push((end(&b.left), to));
+            }
+            _ => {}
+        }
+        self.expr(&b.left);
+        self.expr(&b.right);
+    }
+
+    fn finish(mut self, source: &str, syntax: &SyntaxConfig) -> String {
+        if !self.modulos.is_empty() {
+            let operators: Vec<(usize, usize)> = tokenize(source, false, syntax.clone())
+                .map_while(Result::ok)
+                .filter(|(t, _)| matches!(t, Token::Mod))
+                .map(|(_, s)| (s.start_offset as usize, s.end_offset as usize))
+                .collect();
+            for (after, before) in &self.modulos {
+                if let Some((start, end)) = operators.iter().find(|(s, _)| s >= after && s < before) {
+                    self.edits.push(Edit { start: *start, end: *end, rank: 2, order: 0, text: ",".into() });
+                }
+            }
+        }
+        self.edits.sort_by_key(|e| (e.start, e.rank, e.order));
+        let mut out = String::with_capacity(source.len() + self.edits.len() * 8);
+        let mut at = 0;
+        for edit in self.edits {
+            out.push_str(&source[at.min(edit.start)..edit.start]);
+            out.push_str(&edit.text);
+            at = edit.end.max(at);
+        }
+        out.push_str(&source[at..]);
+        out
+    }
+}

@@ -1,0 +1,221 @@
+//! Variables as templates see them: looked up, rendered and converted on first use.
+
+use super::errors::{carry, missed_variable};
+use super::objects::Slot;
+use super::render::Engines;
+use super::{Binding, Scope, Scopes};
+use crate::error::{Diagnostic, Kind};
+use crate::yaml::Node;
+use indexmap::IndexMap;
+use minijinja::Value as Live;
+use minijinja::value::{Enumerator, Object, ObjectRepr};
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How deep variables may refer to variables. A cycle reaches it at once; no real playbook does.
+const DEPTH: usize = 40;
+
+/// One scope during one rendering, with what has been looked up in it.
+pub(super) struct Frame {
+    scope: Arc<dyn Scope>,
+    engines: Arc<Engines>,
+    cache: Mutex<IndexMap<String, Slot>>,
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("scope")
+    }
+}
+
+thread_local! {
+    /// The scopes of the running templates, innermost last.
+    static RUNNING: RefCell<Vec<Arc<Frame>>> = const { RefCell::new(Vec::new()) };
+    /// The variables that are being rendered, innermost last.
+    static NAMES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Frame {
+    pub(super) fn new(scope: Arc<dyn Scope>, engines: Arc<Engines>) -> Arc<Frame> {
+        Arc::new(Frame { scope, engines, cache: Mutex::default() })
+    }
+
+    /// What renders the templates of this scope.
+    pub(super) fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// The scope whose template runs now.
+    pub(super) fn running() -> Option<Arc<Frame>> {
+        RUNNING.with_borrow(|r| r.last().cloned())
+    }
+
+    /// Runs `f` as a template of this scope.
+    pub(super) fn run<T>(self: &Arc<Self>, f: impl FnOnce() -> T) -> T {
+        RUNNING.with_borrow_mut(|r| r.push(self.clone()));
+        let result = f();
+        RUNNING.with_borrow_mut(Vec::pop);
+        result
+    }
+
+    /// Every name.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.scope.names()
+    }
+
+    /// Where files are looked for.
+    pub(super) fn search_path(&self, kind: &str) -> Vec<std::path::PathBuf> {
+        self.scope.search_path(kind)
+    }
+
+    /// The same scope with more names over it.
+    pub(super) fn with(self: &Arc<Self>, names: IndexMap<String, modules::value::Value>) -> Arc<Frame> {
+        Frame::new(Arc::new(Over { below: self.scope.clone(), names }), self.engines.clone())
+    }
+
+    /// What a name means, ready for a template; nothing when it is undefined.
+    pub(super) fn lookup(self: &Arc<Self>, name: &str) -> Option<Live> {
+        let slot = match self.cached(name) {
+            Some(slot) => slot,
+            None => {
+                let Some(binding) = self.scope.lookup(name) else {
+                    missed_variable(name, None);
+                    return None;
+                };
+                self.bind(name, binding)
+            }
+        };
+        if !slot.is_settled() {
+            let settled = match entered(name, || slot.settle(Some(name))) {
+                Ok(settled) => settled,
+                Err(looping) => return Some(Live::from(carry(looping))),
+            };
+            self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), settled.clone());
+            return give(&settled, name);
+        }
+        give(&slot, name)
+    }
+
+    fn cached(&self, name: &str) -> Option<Slot> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn bind(self: &Arc<Self>, name: &str, binding: Binding) -> Slot {
+        let slot = match binding {
+            Binding::Value(v) => Slot::Data(v),
+            Binding::Source(node) => Slot::Source(node, self.clone()),
+            Binding::Scopes(scopes) => Slot::Live(Live::from_object(Frames { scopes, engines: self.engines.clone(), frames: Mutex::default() })),
+            Binding::Scope(scope) => Slot::Live(Live::from_object(Names(Frame::new(scope, self.engines.clone())))),
+        };
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), slot.clone());
+        slot
+    }
+}
+
+fn give(slot: &Slot, name: &str) -> Option<Live> {
+    if let Slot::Undefined(cause) = slot {
+        missed_variable(name, Some(cause.as_ref().clone()));
+        return None;
+    }
+    Some(slot.give())
+}
+
+/// Runs `f` while `name` is being rendered.
+///
+/// # Errors
+/// Variables that need each other.
+fn entered<T>(name: &str, f: impl FnOnce() -> T) -> Result<T, Diagnostic> {
+    let depth = NAMES.with_borrow_mut(|n| {
+        n.push(name.to_owned());
+        n.len()
+    });
+    let result = if depth > DEPTH { Err(looping(name)) } else { Ok(f()) };
+    NAMES.with_borrow_mut(Vec::pop);
+    result
+}
+
+fn looping(name: &str) -> Diagnostic {
+    let names = NAMES.with_borrow(Clone::clone);
+    let last = names.len() - 1;
+    let before = names[..last].iter().rposition(|n| n == name).unwrap_or(0);
+    Diagnostic::new(Kind::Template, format!("recursive loop in the variable `{name}`"))
+        .note(format!("it needs itself: {}", names[before..].join(" -> ")))
+}
+
+/// The names of a scope as a dictionary: `vars`, `hostvars[h]`, and every template's context.
+#[derive(Debug)]
+pub(super) struct Names(pub(super) Arc<Frame>);
+
+impl Object for Names {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+    fn get_value(self: &Arc<Self>, key: &Live) -> Option<Live> {
+        self.0.lookup(key.as_str()?)
+    }
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Live> {
+        self.0.lookup(key)
+    }
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.names().into_iter().map(Live::from).collect())
+    }
+}
+
+/// Scopes by name as a dictionary: `hostvars`.
+struct Frames {
+    scopes: Arc<dyn Scopes>,
+    engines: Arc<Engines>,
+    frames: Mutex<IndexMap<String, Live>>,
+}
+
+impl fmt::Debug for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("scopes")
+    }
+}
+
+impl Object for Frames {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+    fn get_value(self: &Arc<Self>, key: &Live) -> Option<Live> {
+        let name = key.as_str()?;
+        if let Some(known) = self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Some(known.clone());
+        }
+        let Some(scope) = self.scopes.scope(name) else {
+            super::errors::missed_entry(name, Some(Arc::from("hostvars")), || self.scopes.names(), None);
+            return None;
+        };
+        let made = Live::from_object(Names(Frame::new(scope, self.engines.clone())));
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), made.clone());
+        Some(made)
+    }
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.scopes.names().into_iter().map(Live::from).collect())
+    }
+}
+
+/// Names over a scope, e.g. `template_vars` of the template lookup.
+struct Over {
+    below: Arc<dyn Scope>,
+    names: IndexMap<String, modules::value::Value>,
+}
+
+impl Scope for Over {
+    fn lookup(&self, name: &str) -> Option<Binding> {
+        self.names.get(name).cloned().map(Binding::Value).or_else(|| self.below.lookup(name))
+    }
+    fn names(&self) -> Vec<String> {
+        self.names.keys().cloned().chain(self.below.names()).collect()
+    }
+    fn search_path(&self, kind: &str) -> Vec<std::path::PathBuf> {
+        self.below.search_path(kind)
+    }
+}
+
+/// A node's value in a scope, not rendered yet.
+pub(super) fn pending(node: &Node, frame: &Arc<Frame>) -> Slot {
+    Slot::Source(node.clone(), frame.clone())
+}
