@@ -73,6 +73,7 @@ impl Templates {
     }
 
     fn frame(&self, scope: &Arc<dyn Scope>) -> Arc<scope::Frame> {
+        errors::forget_misses();
         scope::Frame::new(scope.clone(), self.engines.clone())
     }
 

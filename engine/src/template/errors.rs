@@ -63,6 +63,11 @@ pub(super) fn missed_entry(key: &str, owner: Option<Arc<str>>, keys: impl FnOnce
     record(Miss { key: key.to_owned(), owner: Some((owner, keys())), cause });
 }
 
+/// Forgets what earlier templates asked for in vain.
+pub(super) fn forget_misses() {
+    MISSES.take();
+}
+
 /// The message for an engine error in the template `source` that stands at `place`.
 pub(super) fn diagnose(error: &Error, place: &Place, file: Option<usize>, frame: &Frame) -> Diagnostic {
     let mut inner: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);

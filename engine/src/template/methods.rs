@@ -134,3 +134,8 @@ pub(super) fn percent(pattern: &str, args: &[Live]) -> Result<String, Error> {
         .collect::<Result<Vec<_>, _>>()?;
     format(FormatStyle::Printf, pattern, &args)
 }
+
+/// Python's text of both, one after the other.
+pub(super) fn concatenate(left: Live, right: Live) -> Result<Live, Error> {
+    Ok(Live::from(text_of(&left)? + &text_of(&right)?))
+}

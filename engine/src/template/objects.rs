@@ -166,7 +166,8 @@ impl List {
     }
     /// The items, each rendered; what they touch is marked.
     pub(super) fn items(&self) -> Vec<Live> {
-        (0..locked(&self.0).len()).filter_map(|i| self.item(i)).collect()
+        let length = locked(&self.0).len();
+        (0..length).filter_map(|i| self.item(i)).collect()
     }
     fn item(&self, index: usize) -> Option<Live> {
         let slot = locked(&self.0).get(index)?.clone();
@@ -208,7 +209,7 @@ impl Object for List {
         Some(self.items().cmp(&other.downcast_ref::<Self>()?.items()))
     }
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text_of(&Live::from_dyn_object(self.clone())).map_err(|_| fmt::Error)?)
+        f.write_str(&text_of(&Live::from_dyn_object(self.clone())).unwrap_or_else(|e| format!("<{e}>")))
     }
     fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Live]) -> Result<Live, Error> {
         let none = Live::from(());
@@ -368,7 +369,7 @@ impl Object for Dict {
         Some(sorted(self).cmp(&sorted(other)))
     }
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text_of(&Live::from_dyn_object(self.clone())).map_err(|_| fmt::Error)?)
+        f.write_str(&text_of(&Live::from_dyn_object(self.clone())).unwrap_or_else(|e| format!("<{e}>")))
     }
     fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Live]) -> Result<Live, Error> {
         let none = Live::from(());

@@ -137,6 +137,7 @@ fn engine(syntax: &Syntax) -> std::result::Result<Engine, Error> {
     });
     environment.add_function(rewrite::FRESH, objects::fresh);
     environment.add_function(rewrite::MODULO, methods::modulo);
+    environment.add_function(rewrite::CONCATENATE, methods::concatenate);
     environment.add_function(rewrite::CHAIN, |v: Live| if v.is_undefined() { Live::from_object(Undefined) } else { v });
     environment.add_function(rewrite::UNCHAIN, |v: Live| if call::is_undefined(&v) { Live::UNDEFINED } else { v });
     environment.add_function(rewrite::LOOK, look);

@@ -9,6 +9,8 @@ use minijinja::syntax::SyntaxConfig;
 pub(super) const FRESH: &str = "_fresh";
 /// Stands for `%`.
 pub(super) const MODULO: &str = "_modulo";
+/// Stands for `~`.
+pub(super) const CONCATENATE: &str = "_concatenate";
 /// Makes an undefined value answer every attribute with itself.
 pub(super) const CHAIN: &str = "_chain";
 /// Ends such a chain.
@@ -32,8 +34,8 @@ struct Edit {
 #[derive(Default)]
 struct Rewriter {
     edits: Vec<Edit>,
-    /// Between these offsets stands a `%` operator.
-    modulos: Vec<(usize, usize)>,
+    /// Between these offsets stands a `%` or `~` that becomes a comma.
+    operators: Vec<(usize, usize)>,
 }
 
 /// The rewritten source of a template.
@@ -234,7 +236,9 @@ impl Rewriter {
             }
             return;
         }
-        if !matches!(e, Expr::GetAttr(_) | Expr::GetItem(_)) {
+        // The engine looks for `loop.previtem` and its like in the source.
+        let of_loop = matches!(e, Expr::GetAttr(g) if matches!(&g.expr, Expr::Var(v) if v.id == "loop"));
+        if of_loop || !matches!(e, Expr::GetAttr(_) | Expr::GetItem(_)) {
             return;
         }
         self.wrap(UNCHAIN, start(e), end(e));
@@ -276,8 +280,9 @@ impl Rewriter {
             Expr::IfExpr(i) => {
                 self.expr(&i.test_expr);
                 self.expr(&i.true_expr);
-                if let Some(other) = &i.false_expr {
-                    self.expr(other);
+                match &i.false_expr {
+                    Some(other) => self.expr(other),
+                    None => self.insert(end(e), 0, -(start(e) as i64), " else \"\""),
                 }
             }
             Expr::Filter(f) => {
@@ -323,9 +328,9 @@ impl Rewriter {
         match b.op {
             ast::BinOpKind::Add if !is_number(&b.left) && !is_number(&b.right) => self.wrap(FRESH, from, to),
             ast::BinOpKind::Mul if !(is_number(&b.left) && is_number(&b.right)) => self.wrap(FRESH, from, to),
-            ast::BinOpKind::Rem => {
-                self.wrap(MODULO, from, to);
-                self.modulos.push((end(&b.left), to));
+            ast::BinOpKind::Rem | ast::BinOpKind::Concat => {
+                self.wrap(if matches!(b.op, ast::BinOpKind::Rem) { MODULO } else { CONCATENATE }, from, to);
+                self.operators.push((end(&b.left), to));
             }
             _ => {}
         }
@@ -334,14 +339,14 @@ impl Rewriter {
     }
 
     fn finish(mut self, source: &str, syntax: &SyntaxConfig) -> String {
-        if !self.modulos.is_empty() {
-            let operators: Vec<(usize, usize)> = tokenize(source, false, syntax.clone())
+        if !self.operators.is_empty() {
+            let tokens: Vec<(usize, usize)> = tokenize(source, false, syntax.clone())
                 .map_while(Result::ok)
-                .filter(|(t, _)| matches!(t, Token::Mod))
+                .filter(|(t, _)| matches!(t, Token::Mod | Token::Tilde))
                 .map(|(_, s)| (s.start_offset as usize, s.end_offset as usize))
                 .collect();
-            for (after, before) in &self.modulos {
-                if let Some((start, end)) = operators.iter().find(|(s, _)| s >= after && s < before) {
+            for (after, before) in &self.operators {
+                if let Some((start, end)) = tokens.iter().find(|(s, _)| s >= after && s < before) {
                     self.edits.push(Edit { start: *start, end: *end, rank: 2, order: 0, text: ",".into() });
                 }
             }

@@ -11,8 +11,6 @@ use minijinja::{Error, Value as Live};
 use modules::value::Value;
 
 pub(super) const FILTERS: &[(&str, Pure)] = &[
-    ("length", length),
-    ("count", length),
     ("flatten", flatten),
     ("subelements", subelements),
     ("permutations", permutations),
@@ -20,6 +18,8 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
 ];
 
 pub(super) const HANDING: &[(&str, Handing)] = &[
+    ("length", |_, c| length(c)),
+    ("count", |_, c| length(c)),
     ("list", |_, c| items(&c.value).map(list)),
     ("first", |_, c| Ok(items(&c.value)?.into_iter().next().unwrap_or_default())),
     ("last", |_, c| Ok(items(&c.value)?.pop().unwrap_or_default())),
@@ -44,13 +44,15 @@ pub(super) fn list_of(value: &Value) -> Result<Vec<Value>, Error> {
     }
 }
 
-fn length(value: &Value, _: &Call) -> Result<Value, Error> {
-    Ok(Value::from(match value {
-        Value::Str(s) => s.chars().count(),
-        Value::List(l) => l.len(),
-        Value::Map(m) => m.len(),
-        v => return Err(refuse(format!("a value of type {} has no length", v.type_name()))),
-    }))
+fn length(call: &Call) -> Result<Live, Error> {
+    let length = match call.value.as_str() {
+        Some(text) if call.value.kind() == ValueKind::String => Some(text.chars().count()),
+        _ => call.value.as_bytes().map(<[u8]>::len).or_else(|| call.value.len()),
+    };
+    match length {
+        Some(length) => Ok(Live::from(length)),
+        None => Err(refuse(format!("a value of type {} has no length", argument(&call.value)?.type_name()))),
+    }
 }
 
 fn flatten(value: &Value, call: &Call) -> Result<Value, Error> {

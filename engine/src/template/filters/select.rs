@@ -107,6 +107,9 @@ fn map(state: &mut State<'_, '_>, call: &Call) -> Result<Live, Error> {
         return Err(refuse("map needs the name of a filter, or `attribute`"));
     };
     let name = name.rsplit('.').next().unwrap_or(name);
+    if !super::names().any(|n| n == name) {
+        return Err(Error::new(minijinja::ErrorKind::UnknownFilter, format!("filter {name} is unknown")));
+    }
     let changed = items.into_iter().map(|item| state.apply_filter(name, &call.apply_to(item, 1)));
     changed.collect::<Result<Vec<_>, _>>().map(list)
 }
