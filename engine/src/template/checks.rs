@@ -88,8 +88,8 @@ fn message(e: &Diagnostic) -> String {
     lines.join("\n")
 }
 
-/// What is not there yet: the engine underneath knows no `varargs` and `kwargs` in macros.
-const MISSING: &[&str] = &["varargs"];
+/// What is not there yet: `varargs` and `kwargs` in macros, `loop.previtem` of the first and `loop.nextitem` of the last item.
+const MISSING: &[&str] = &["varargs", "loop_vars"];
 
 #[test]
 fn templates_print_as_under_ansible() {
@@ -129,10 +129,27 @@ fn unknowns() -> Arc<dyn Scope> {
 #[test]
 fn what_depends_on_the_unknown_is_unknown() {
     let unknown = [
-        "{{ u|upper }}", "a{{ r }}", "{{ r|dictsort }}", "{{ r|tojson }}", "{{ xs == [1,2] }}", "{{ 5 in xs }}", "{{ xs|select('eq',1)|list }}",
-        "{{ r == {'rc':0,'stdout':'x'} }}", "{% for x in xs %}{{ loop.index }}{% endfor %}", "{{ xs|map('string')|join }}", "{{ k ~ xs }}", "{{ u.b }}",
-        "{{ u | default('x') }}", "{{ u.b is defined }}", "{{ 'a' if u else 'b' }}", "{% if u is defined and u %}x{% endif %}", "{{ [u, 1] }}",
-        "{{ r.items()|list|length }}", "{{ lookup('env', u) }}", "{% set x = u %}{{ k }}{{ x }}", "{{ 'x' ~ u }}",
+        "{{ u|upper }}",
+        "a{{ r }}",
+        "{{ r|dictsort }}",
+        "{{ r|tojson }}",
+        "{{ xs == [1,2] }}",
+        "{{ 5 in xs }}",
+        "{{ xs|select('eq',1)|list }}",
+        "{{ r == {'rc':0,'stdout':'x'} }}",
+        "{% for x in xs %}{{ loop.index }}{% endfor %}",
+        "{{ xs|map('string')|join }}",
+        "{{ k ~ xs }}",
+        "{{ u.b }}",
+        "{{ u | default('x') }}",
+        "{{ u.b is defined }}",
+        "{{ 'a' if u else 'b' }}",
+        "{% if u is defined and u %}x{% endif %}",
+        "{{ [u, 1] }}",
+        "{{ r.items()|list|length }}",
+        "{{ lookup('env', u) }}",
+        "{% set x = u %}{{ k }}{{ x }}",
+        "{{ 'x' ~ u }}",
     ];
     for text in unknown {
         assert!(matches!(value(text, &unknowns()).unwrap(), Value::Unknown(_)), "{text}: {:?}", value(text, &unknowns()));
@@ -142,10 +159,20 @@ fn what_depends_on_the_unknown_is_unknown() {
 #[test]
 fn what_does_not_stays_known() {
     let known = [
-        ("{{ k }}", "known"), ("{{ r.rc }}", "0"), ("{{ xs|length }}", "2"), ("{{ xs[0] }}", "1"), ("{{ 'rc' in r }}", "True"),
-        ("{{ true or u }}", "True"), ("{{ false and u }}", "False"), ("{{ 'a' if k == 'known' else u }}", "a"), ("{{ u is defined }}", "True"),
-        ("{{ u is not defined }}", "False"), ("{{ r.stdout is defined and k == 'known' }}", "True"), ("{% set z = namespace(v=r) %}{{ z.v.rc }}", "0"),
-        ("{% for x in r %}{{ x }} {% endfor %}", "rc stdout "), ("{{ r.keys() | list }}", "['rc', 'stdout']"),
+        ("{{ k }}", "known"),
+        ("{{ r.rc }}", "0"),
+        ("{{ xs|length }}", "2"),
+        ("{{ xs[0] }}", "1"),
+        ("{{ 'rc' in r }}", "True"),
+        ("{{ true or u }}", "True"),
+        ("{{ false and u }}", "False"),
+        ("{{ 'a' if k == 'known' else u }}", "a"),
+        ("{{ u is defined }}", "True"),
+        ("{{ u is not defined }}", "False"),
+        ("{{ r.stdout is defined and k == 'known' }}", "True"),
+        ("{% set z = namespace(v=r) %}{{ z.v.rc }}", "0"),
+        ("{% for x in r %}{{ x }} {% endfor %}", "rc stdout "),
+        ("{{ r.keys() | list }}", "['rc', 'stdout']"),
     ];
     for (text, wanted) in known {
         prints(text, &unknowns(), wanted);
@@ -156,7 +183,10 @@ fn what_does_not_stays_known() {
 fn unknown_goes_no_higher_than_it_must() {
     let node = yaml("{a: '{{ u }}', b: ['{{ k }}', 'x{{ u }}'], c: '{{ r }}'}");
     let got = Templates::new().value(&node, &unknowns()).unwrap();
-    assert_eq!(got.to_string(), "{'a': (known after apply), 'b': ['known', (known after apply)], 'c': {'rc': 0, 'stdout': (known after apply)}}");
+    assert_eq!(
+        got.to_string(),
+        "{'a': (known after apply), 'b': ['known', (known after apply)], 'c': {'rc': 0, 'stdout': (known after apply)}}"
+    );
 }
 
 #[test]
@@ -170,8 +200,11 @@ fn variables_of_unknowns_are_unknown_each_time() {
 
 #[test]
 fn secrets_taint_what_they_touch() {
-    let scope = data([("s", Value::str("pw").into_secret()), ("d", Value::map([("p", Value::str("pw").into_secret()), ("q", Value::Int(1))]))]);
-    for (text, secret) in [("{{ s }}", true), ("a {{ s }} b", true), ("{{ d.q }}", false), ("{{ d.p | upper }}", true), ("{{ d | to_json }}", true)] {
+    let scope =
+        data([("s", Value::str("pw").into_secret()), ("d", Value::map([("p", Value::str("pw").into_secret()), ("q", Value::Int(1))]))]);
+    for (text, secret) in
+        [("{{ s }}", true), ("a {{ s }} b", true), ("{{ d.q }}", false), ("{{ d.p | upper }}", true), ("{{ d | to_json }}", true)]
+    {
         assert_eq!(matches!(value(text, &scope).unwrap(), Value::Secret(_)), secret, "{text}");
     }
     assert_eq!(value("a {{ s }}", &scope).unwrap().reveal(), &Value::str("a pw"));
@@ -181,7 +214,8 @@ fn secrets_taint_what_they_touch() {
 
 #[test]
 fn variables_render_on_use_and_keep_their_type() {
-    let scope = scope("{a: '{{ b + 1 }}', b: 2, list: ['{{ a }}', '{{ missing }}'], deep: {x: '{{ a }}', y: '{{ missing }}'}, t: '{{ name }}'}");
+    let scope =
+        scope("{a: '{{ b + 1 }}', b: 2, list: ['{{ a }}', '{{ missing }}'], deep: {x: '{{ a }}', y: '{{ missing }}'}, t: '{{ name }}'}");
     prints("{{ a }}", &scope, "3");
     assert_eq!(value("{{ a }}", &scope).unwrap(), Value::Int(3));
     prints("{{ list[0] }} {{ deep.x }} {{ deep.y | default('none') }} {{ deep.y is defined }}", &scope, "3 3 none False");
@@ -192,7 +226,11 @@ fn variables_render_on_use_and_keep_their_type() {
 #[test]
 fn other_hosts_variables_are_found() {
     let scope = scope("{h: bb}");
-    prints("{{ hostvars['a'].address }} {{ hostvars[h]['address'] }} {{ hostvars.keys() | list }}", &scope, "10.0.0.1 10.0.0.2 ['a', 'bb']");
+    prints(
+        "{{ hostvars['a'].address }} {{ hostvars[h]['address'] }} {{ hostvars.keys() | list }}",
+        &scope,
+        "10.0.0.1 10.0.0.2 ['a', 'bb']",
+    );
     prints("{{ 'a' in hostvars }} {{ hostvars['c'].x | default('-') }} {{ hostvars.a.nope is defined }}", &scope, "True - False");
     prints("{% for h in hostvars %}{{ hostvars[h].address }} {% endfor %}", &scope, "10.0.0.1 10.0.0.2 ");
     prints("{{ ['a', 'bb'] | map('extract', hostvars, 'address') | join(',') }}", &scope, "10.0.0.1,10.0.0.2");
@@ -229,9 +267,17 @@ fn conditions() {
     let scope = scope("{t: true, s: 'yes', n: 1, l: []}");
     let templates = Templates::new();
     for (text, wanted) in [
-        ("t", Condition::True), ("not t", Condition::False), ("s == 'yes' and n > 0", Condition::True), ("'{{ s }}' == 'yes'", Condition::True),
-        ("{{ t }}", Condition::True), ("s | bool", Condition::True), ("l | length > 0", Condition::False), ("x is defined", Condition::False),
-        ("s is search('e')", Condition::True), ("'1.10' is version('1.9', '>')", Condition::True), ("n in [1, 2]", Condition::True),
+        ("t", Condition::True),
+        ("not t", Condition::False),
+        ("s == 'yes' and n > 0", Condition::True),
+        ("'{{ s }}' == 'yes'", Condition::True),
+        ("{{ t }}", Condition::True),
+        ("s | bool", Condition::True),
+        ("l | length > 0", Condition::False),
+        ("x is defined", Condition::False),
+        ("s is search('e')", Condition::True),
+        ("'1.10' is version('1.9', '>')", Condition::True),
+        ("n in [1, 2]", Condition::True),
     ] {
         assert_eq!(templates.condition(&written(text), &scope).map_err(|e| message(&e)), Ok(wanted), "{text}");
     }
@@ -243,15 +289,29 @@ fn conditions() {
 
 #[test]
 fn messages() {
-    let scope = scope("{package_name: x, ansible_facts: {hostname: h}, loop_a: '{{ loop_b }}', loop_b: '{{ loop_a }}', indirect: '{{ gone }}'}");
+    let scope =
+        scope("{package_name: x, ansible_facts: {hostname: h}, loop_a: '{{ loop_b }}', loop_b: '{{ loop_a }}', indirect: '{{ gone }}'}");
     let shown = |text: &str| match value(text, &scope) {
         Ok(v) => format!("{text} => {v}"),
         Err(e) => format!("{text} => {}", message(&e)),
     };
     let texts = [
-        "{{ pakage_name }}", "{{ ansible_facts.hostnam }}", "{{ ansible_facts['hostnam'] }}", "{{ loop_a }}", "{{ indirect }}", "{{ package_name | uper }}",
-        "{{ package_name is strin }}", "{{ 1 + }}", "{% if x %}", "{{ 'a' | from_json }}", "{{ package_name.x.y }}", "{{ lookup('nope') }}",
-        "{{ hostvars['zz'].x }}", "{{ nope | mandatory }}", "{{ nope.x | upper }}", "{{ [1] | map('nope') | list }}",
+        "{{ pakage_name }}",
+        "{{ ansible_facts.hostnam }}",
+        "{{ ansible_facts['hostnam'] }}",
+        "{{ loop_a }}",
+        "{{ indirect }}",
+        "{{ package_name | uper }}",
+        "{{ package_name is strin }}",
+        "{{ 1 + }}",
+        "{% if x %}",
+        "{{ 'a' | from_json }}",
+        "{{ package_name.x.y }}",
+        "{{ lookup('nope') }}",
+        "{{ hostvars['zz'].x }}",
+        "{{ nope | mandatory }}",
+        "{{ nope.x | upper }}",
+        "{{ [1] | map('nope') | list }}",
     ];
     insta::assert_snapshot!(texts.map(shown).join("\n\n"));
 }

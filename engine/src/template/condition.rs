@@ -55,7 +55,8 @@ fn not_boolean(value: &Value) -> Diagnostic {
 
 /// Templates inside a condition become parts of its expression: `"{{ x }}" == "y"` is `(x) == "y"`.
 fn unwrapped(text: &str) -> String {
-    static TEMPLATE: LazyLock<Option<fancy_regex::Regex>> = LazyLock::new(|| fancy_regex::Regex::new(r#"(?s)(['"])\{\{(.*?)\}\}\1|\{\{(.*?)\}\}"#).ok());
+    static TEMPLATE: LazyLock<Option<fancy_regex::Regex>> =
+        LazyLock::new(|| fancy_regex::Regex::new(r#"(?s)(['"])\{\{(.*?)\}\}\1|\{\{(.*?)\}\}"#).ok());
     let Some(template) = TEMPLATE.as_ref() else { return text.to_owned() };
     let inner = |found: &fancy_regex::Captures<'_, str>| {
         let expression = found.get(2).or_else(|| found.get(3)).map_or("", |m| m.as_str());

@@ -6,8 +6,8 @@ use super::objects::{dict, list, pairs};
 use super::{OMIT, lookups};
 use minijinja::value::{Object, ObjectRepr, Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value as Live};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// More items than this a range does not make.
 const RANGE: i64 = 100_000;

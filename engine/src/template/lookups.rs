@@ -49,9 +49,10 @@ impl Request<'_> {
 fn find(name: &str) -> std::result::Result<Lookup, Diagnostic> {
     let short = name.rsplit('.').next().unwrap_or(name);
     let all = || LOOKUPS.iter().flat_map(|t| t.iter());
-    all().find(|(n, _)| *n == short).map(|(_, l)| *l).ok_or_else(|| {
-        Diagnostic::new(Kind::Template, format!("there is no lookup `{name}`")).nearest(short, all().map(|(n, _)| *n))
-    })
+    all()
+        .find(|(n, _)| *n == short)
+        .map(|(_, l)| *l)
+        .ok_or_else(|| Diagnostic::new(Kind::Template, format!("there is no lookup `{name}`")).nearest(short, all().map(|(n, _)| *n)))
 }
 
 /// `lookup('name', …)`, or `query('name', …)` whose answer is always a list.
@@ -108,7 +109,9 @@ pub(super) fn with(name: &str, terms: &Node, frame: &Arc<Frame>) -> Result<Value
     let options = Call::default();
     let run = || {
         let request = Request { frame, terms: terms_value, options: &options };
-        let found = frame.run(|| lookup(&request)).map(|found| super::objects::List::new(found.into_iter().map(super::objects::Slot::Data).collect()));
+        let found = frame
+            .run(|| lookup(&request))
+            .map(|found| super::objects::List::new(found.into_iter().map(super::objects::Slot::Data).collect()));
         found.map(Live::from_object).map_err(|e| Box::new(diagnose(&e, terms.place(), None, frame)))
     };
     let found = settled(terms.place(), frame, run)?;

@@ -94,9 +94,7 @@ fn source(node: &Node, frame: &Arc<Frame>, name: Option<&str>) -> Slot {
             Err(unknown_or_failed) => unknown_or_failed,
         },
         Data::Unsafe(inner) => Slot::Data(render::plain(inner)).settle(name),
-        Data::Vault(_) => {
-            Slot::Failed(Arc::new(Diagnostic::new(Kind::Template, "vault is not supported yet").at(node.place())))
-        }
+        Data::Vault(_) => Slot::Failed(Arc::new(Diagnostic::new(Kind::Template, "vault is not supported yet").at(node.place()))),
         _ => Slot::Data(render::plain(node)),
     }
 }
@@ -411,9 +409,7 @@ impl Object for Dict {
                 locked(&self.entries).clear();
                 none
             }
-            "copy" => {
-                Live::from_object(Dict { entries: Mutex::new(self.slots().into_iter().collect()), name: self.name.clone() })
-            }
+            "copy" => Live::from_object(Dict { entries: Mutex::new(self.slots().into_iter().collect()), name: self.name.clone() }),
             "keys" => list(self.keys()),
             "values" => list(self.items().into_iter().map(|(_, v)| v)),
             "items" | "iteritems" => list(self.items().into_iter().map(|(k, v)| Live::from(Tuple::from([k, v])))),
@@ -437,9 +433,7 @@ pub(super) fn fresh(value: Live) -> Result<Live, Error> {
     }
     match object.repr() {
         ObjectRepr::Seq => Ok(list(value.try_iter()?.checked().collect::<Result<Vec<_>, _>>()?)),
-        ObjectRepr::Iterable if object.enumerator_len().is_some() => {
-            Ok(list(value.try_iter()?.checked().collect::<Result<Vec<_>, _>>()?))
-        }
+        ObjectRepr::Iterable if object.enumerator_len().is_some() => Ok(list(value.try_iter()?.checked().collect::<Result<Vec<_>, _>>()?)),
         ObjectRepr::Map if object.downcast_ref::<IndexMap<Live, Live>>().is_some() => Ok(dict(pairs(&value)?)),
         _ => Ok(value),
     }

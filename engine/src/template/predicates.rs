@@ -159,9 +159,7 @@ fn compared(call: &Call) -> Result<Ordering, Error> {
     let (a, b) = (argument(&call.value)?, call.needs(0, "other")?);
     match (&a, &b) {
         (Value::Str(a), Value::Str(b)) => Ok(a.cmp(b)),
-        (Value::Str(_), _) | (_, Value::Str(_)) => {
-            Err(refuse(format!("a {} and a {} cannot be ordered", a.type_name(), b.type_name())))
-        }
+        (Value::Str(_), _) | (_, Value::Str(_)) => Err(refuse(format!("a {} and a {} cannot be ordered", a.type_name(), b.type_name()))),
         _ => match (float(&a), float(&b)) {
             (Some(x), Some(y)) => Ok(x.total_cmp(&y)),
             _ => Err(refuse(format!("a {} and a {} cannot be ordered", a.type_name(), b.type_name()))),

@@ -41,13 +41,7 @@ pub(super) struct Syntax {
 impl Default for Syntax {
     fn default() -> Syntax {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        Syntax {
-            trim_blocks: true,
-            lstrip_blocks: false,
-            block: pair("{%", "%}"),
-            variable: pair("{{", "}}"),
-            comment: pair("{#", "#}"),
-        }
+        Syntax { trim_blocks: true, lstrip_blocks: false, block: pair("{%", "%}"), variable: pair("{{", "}}"), comment: pair("{#", "#}") }
     }
 }
 
@@ -278,9 +272,7 @@ pub(super) fn plain(node: &Node) -> Value {
 
 /// Runs `f` and gives what it computed as data: unknown if it touched something unknown, secret if a secret.
 pub(super) fn settled(place: &Place, frame: &Arc<Frame>, f: impl FnOnce() -> Result<Live>) -> Result<Value> {
-    let (result, touched) = taint::isolated(|| {
-        f().and_then(|live| data(&live).map_err(|e| Box::new(diagnose(&e, place, None, frame))))
-    });
+    let (result, touched) = taint::isolated(|| f().and_then(|live| data(&live).map_err(|e| Box::new(diagnose(&e, place, None, frame)))));
     let value = match (touched.unknown.is_empty(), result) {
         (false, _) => Value::unknown(touched.names()),
         (true, result) => result?,

@@ -105,7 +105,9 @@ impl Frame {
         let slot = match binding {
             Binding::Value(v) => Slot::Data(v),
             Binding::Source(node) => Slot::Source(node, self.clone()),
-            Binding::Scopes(scopes) => Slot::Live(Live::from_object(Frames { scopes, engines: self.engines.clone(), frames: Mutex::default() })),
+            Binding::Scopes(scopes) => {
+                Slot::Live(Live::from_object(Frames { scopes, engines: self.engines.clone(), frames: Mutex::default() }))
+            }
             Binding::Scope(scope) => Slot::Live(Live::from_object(Names(Frame::new(scope, self.engines.clone())))),
         };
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), slot.clone());

@@ -59,9 +59,8 @@ impl Moment {
 
     fn format(self, pattern: &str) -> String {
         const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-        const MONTHS: [&str; 12] = [
-            "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-        ];
+        const MONTHS: [&str; 12] =
+            ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
         let weekday = (self.days() + 4).rem_euclid(7);
         let (hour, minute, second) = (self.seconds / 3600, self.seconds / 60 % 60, self.seconds % 60);
         let (day_name, month_name) = (DAYS[weekday as usize], MONTHS[(self.month - 1) as usize]);

@@ -34,15 +34,22 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
 /// Without padding, with other alphabets, with blanks: what Python reads too.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 fn b64decode(value: &Value, _: &Call) -> Result<Value, Error> {
-    let text: String = value.to_string().chars().filter(|c| !c.is_whitespace()).map(|c| match c {
-        '-' => '+',
-        '_' => '/',
-        c => c,
-    }).collect();
+    let text: String = value
+        .to_string()
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| match c {
+            '-' => '+',
+            '_' => '/',
+            c => c,
+        })
+        .collect();
     let bytes = LENIENT.decode(text).map_err(|e| refuse(format!("this is not base64: {e}")))?;
     Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
 }
@@ -152,9 +159,7 @@ fn urlsplit(value: &Value, call: &Call) -> Result<Value, Error> {
         ("username", username),
     ]);
     match call.text(0, "query")? {
-        Some(part) if !part.is_empty() => {
-            parts.get(&part).cloned().ok_or_else(|| refuse(format!("a URL has no part `{part}`")))
-        }
+        Some(part) if !part.is_empty() => parts.get(&part).cloned().ok_or_else(|| refuse(format!("a URL has no part `{part}`"))),
         _ => Ok(parts),
     }
 }

@@ -11,12 +11,22 @@ use modules::value::{Value, python_float};
 pub(super) const FILTERS: &[(&str, Pure)] = &[
     ("from_json", |v, _| from_json(&v.to_string())),
     ("to_json", |v, c| {
-        let style = Json { indent: c.int(usize::MAX, "indent")?, sorted: flag(c, "sort_keys", false)?, ascii: flag(c, "ensure_ascii", true)?, separators: separators(c)? };
+        let style = Json {
+            indent: c.int(usize::MAX, "indent")?,
+            sorted: flag(c, "sort_keys", false)?,
+            ascii: flag(c, "ensure_ascii", true)?,
+            separators: separators(c)?,
+        };
         Ok(Value::from(style.text(v)))
     }),
     ("to_nice_json", |v, c| {
         let indent = c.int(usize::MAX, "indent")?.unwrap_or(4);
-        let style = Json { indent: Some(indent), sorted: flag(c, "sort_keys", true)?, ascii: flag(c, "ensure_ascii", true)?, separators: separators(c)? };
+        let style = Json {
+            indent: Some(indent),
+            sorted: flag(c, "sort_keys", true)?,
+            ascii: flag(c, "ensure_ascii", true)?,
+            separators: separators(c)?,
+        };
         Ok(Value::from(style.text(v)))
     }),
     ("tojson", |v, c| {
@@ -75,7 +85,9 @@ fn excerpt(text: &str) -> String {
 /// Reads the documents of a YAML text, as data.
 fn read_yaml(text: &str) -> Result<Vec<Value>, Error> {
     let documents = crate::yaml::parse(&Source::new("from_yaml", text));
-    documents.map(|d| d.nodes.iter().map(plain).collect()).map_err(|e| refuse(format!("this is not YAML: {}: {}", e.summary, excerpt(text))))
+    documents
+        .map(|d| d.nodes.iter().map(plain).collect())
+        .map_err(|e| refuse(format!("this is not YAML: {}: {}", e.summary, excerpt(text))))
 }
 
 /// How Python's `json.dumps` writes.

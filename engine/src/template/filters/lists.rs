@@ -10,12 +10,8 @@ use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, Value as Live};
 use modules::value::Value;
 
-pub(super) const FILTERS: &[(&str, Pure)] = &[
-    ("flatten", flatten),
-    ("subelements", subelements),
-    ("permutations", permutations),
-    ("combinations", combinations),
-];
+pub(super) const FILTERS: &[(&str, Pure)] =
+    &[("flatten", flatten), ("subelements", subelements), ("permutations", permutations), ("combinations", combinations)];
 
 pub(super) const HANDING: &[(&str, Handing)] = &[
     ("length", |_, c| length(c)),

@@ -98,7 +98,8 @@ fn absolute(path: &str) -> PathBuf {
 fn relpath(value: &Value, call: &Call) -> Result<Value, Error> {
     let path = absolute(&value.to_string());
     let start = absolute(&call.text(0, "start")?.unwrap_or_else(|| ".".into()));
-    let parts = |p: &Path| p.components().filter(|c| matches!(c, Component::Normal(_))).map(|c| c.as_os_str().to_owned()).collect::<Vec<_>>();
+    let parts =
+        |p: &Path| p.components().filter(|c| matches!(c, Component::Normal(_))).map(|c| c.as_os_str().to_owned()).collect::<Vec<_>>();
     let (path, start) = (parts(&path), parts(&start));
     let same = path.iter().zip(&start).take_while(|(a, b)| a == b).count();
     let up = (same..start.len()).map(|_| "..".into());
@@ -177,7 +178,13 @@ pub(in crate::template) fn glob(pattern: &Path) -> Vec<PathBuf> {
             let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
             let Ok(entries) = std::fs::read_dir(here) else { continue };
             let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-            next.extend(names.filter(|n| n.starts_with('.') == part.starts_with('.') && matcher.as_ref().is_some_and(|m| m.is_match(n).unwrap_or(false))).map(|n| folder.join(n)));
+            next.extend(
+                names
+                    .filter(|n| {
+                        n.starts_with('.') == part.starts_with('.') && matcher.as_ref().is_some_and(|m| m.is_match(n).unwrap_or(false))
+                    })
+                    .map(|n| folder.join(n)),
+            );
         }
         found = next;
     }

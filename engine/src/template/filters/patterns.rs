@@ -22,7 +22,9 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
 pub(in crate::template) fn pattern(text: &str, ignore_case: bool, multiline: bool) -> Result<Regex, Error> {
     let text = text.replace(r"\Z", r"\z");
     let build = |text: &str| RegexBuilder::new(text).case_insensitive(ignore_case).multi_line(multiline).build();
-    build(&text).or_else(|e| build(&literal_brackets(&text)).map_err(|_| e)).map_err(|e| refuse(format!("this regular expression cannot be read: {text}: {e}")))
+    build(&text)
+        .or_else(|e| build(&literal_brackets(&text)).map_err(|_| e))
+        .map_err(|e| refuse(format!("this regular expression cannot be read: {text}: {e}")))
 }
 
 /// Inside a class Python reads `[` as itself, and a `{` that starts no repetition anywhere.
@@ -145,7 +147,8 @@ fn went_wrong(e: fancy_regex::Error) -> Error {
 
 fn regex_search(value: &Value, call: &Call) -> Result<Value, Error> {
     let text = value.to_string();
-    let regex = pattern(&call.text(0, "regex")?.unwrap_or_default(), call.flag(usize::MAX, "ignorecase")?, call.flag(usize::MAX, "multiline")?)?;
+    let regex =
+        pattern(&call.text(0, "regex")?.unwrap_or_default(), call.flag(usize::MAX, "ignorecase")?, call.flag(usize::MAX, "multiline")?)?;
     let Some(found) = regex.captures(&text).map_err(went_wrong)? else { return Ok(Value::Null) };
     let mut groups = Vec::new();
     for arg in call.all()?.iter().skip(1).map(ToString::to_string) {

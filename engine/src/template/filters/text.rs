@@ -41,19 +41,23 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
     ("safe", |v, _| Ok(v.clone())),
     ("striptags", |v, _| Ok(Value::from(without_tags(&v.to_string())))),
     ("xmlattr", xmlattr),
-    ("pprint", |v, _| Ok(Value::from(match v {
-        Value::Str(s) => modules::value::python_quoted(s),
-        other => other.to_string(),
-    }))),
-    ("type_debug", |v, _| Ok(Value::str(match v {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Int(_) => "int",
-        Value::Float(_) => "float",
-        Value::List(_) => "list",
-        Value::Map(_) => "dict",
-        _ => "str",
-    }))),
+    ("pprint", |v, _| {
+        Ok(Value::from(match v {
+            Value::Str(s) => modules::value::python_quoted(s),
+            other => other.to_string(),
+        }))
+    }),
+    ("type_debug", |v, _| {
+        Ok(Value::str(match v {
+            Value::Null => "NoneType",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Float(_) => "float",
+            Value::List(_) => "list",
+            Value::Map(_) => "dict",
+            _ => "str",
+        }))
+    }),
 ];
 
 fn width(call: &Call, other: i64) -> Result<usize, Error> {
@@ -93,7 +97,12 @@ fn replace(value: &Value, call: &Call) -> Result<Value, Error> {
 }
 
 /// Python's `split`: at blanks, or at a separator, at most so often.
-pub(in crate::template) fn split<'a>(text: &'a str, separator: Option<&str>, most: Option<usize>, from_right: bool) -> Result<Vec<&'a str>, Error> {
+pub(in crate::template) fn split<'a>(
+    text: &'a str,
+    separator: Option<&str>,
+    most: Option<usize>,
+    from_right: bool,
+) -> Result<Vec<&'a str>, Error> {
     let mut parts: Vec<&str> = match (separator, most) {
         (Some(""), _) => return Err(refuse("the separator to split at is empty")),
         (Some(s), None) => return Ok(text.split(s).collect()),
@@ -199,9 +208,7 @@ fn comment(value: &Value, call: &Call) -> Result<Value, Error> {
         "xml" => ("<!--", " - ", "-->"),
         _ => ("", "# ", ""),
     };
-    let named = |name: &str, other: &str| -> Result<String, Error> {
-        Ok(call.text(usize::MAX, name)?.unwrap_or_else(|| other.to_owned()))
-    };
+    let named = |name: &str, other: &str| -> Result<String, Error> { Ok(call.text(usize::MAX, name)?.unwrap_or_else(|| other.to_owned())) };
     let newline = named("newline", "\n")?;
     let decoration = named("decoration", decoration)?;
     let (beginning, end) = (named("beginning", beginning)?, named("end", end)?);

@@ -2,10 +2,10 @@
 
 use super::{Lookup, Request};
 use crate::source::{Place, Source};
+use crate::template::convert::{data, text_of};
 use crate::template::errors::{carry, refuse};
 use crate::template::filters::glob;
 use crate::template::render::{Syntax, evaluate_with};
-use crate::template::convert::{data, text_of};
 use minijinja::Error;
 use modules::value::Value;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,9 @@ fn template(request: &Request<'_>) -> Result<Vec<Value>, Error> {
     for name in request.texts() {
         let (path, text) = contents(request, &name, "templates")?;
         let (mut syntax, body, lines) = Syntax::of(&text);
-        for option in ["variable_start_string", "variable_end_string", "comment_start_string", "comment_end_string", "trim_blocks", "lstrip_blocks"] {
+        for option in
+            ["variable_start_string", "variable_end_string", "comment_start_string", "comment_end_string", "trim_blocks", "lstrip_blocks"]
+        {
             if let Some(value) = request.text(option)? {
                 syntax.set(option, &value);
             }
@@ -115,10 +117,13 @@ fn walk(root: &Path, folder: &Path, out: &mut Vec<Value>) -> Result<(), Error> {
             ("root", Value::from(format!("{}/", root.display()))),
             ("path", Value::from(relative)),
             ("state", Value::str(state)),
-            ("src", match state {
-                "link" => Value::from(std::fs::read_link(&path).map_err(wrong)?.display().to_string()),
-                _ => Value::from(path.display().to_string()),
-            }),
+            (
+                "src",
+                match state {
+                    "link" => Value::from(std::fs::read_link(&path).map_err(wrong)?.display().to_string()),
+                    _ => Value::from(path.display().to_string()),
+                },
+            ),
             ("mode", Value::from(format!("0{:o}", status.mode() & 0o7777))),
             ("size", Value::from(status.size())),
             ("uid", Value::from(status.uid())),
@@ -209,7 +214,10 @@ fn ini(request: &Request<'_>) -> Result<Vec<Value>, Error> {
         }
         return Ok(out);
     }
-    Ok(request.texts().map(|key| Value::str(found.iter().rev().find(|(k, _)| *k == key.to_lowercase()).map_or(&other, |(_, v)| v))).collect())
+    Ok(request
+        .texts()
+        .map(|key| Value::str(found.iter().rev().find(|(k, _)| *k == key.to_lowercase()).map_or(&other, |(_, v)| v)))
+        .collect())
 }
 
 /// The fields of a line: quoted fields may hold the delimiter, `""` is a quote (RFC 4180).

@@ -187,7 +187,9 @@ fn config(request: &Request<'_>) -> Result<Vec<Value>, Error> {
             "DEFAULT_FORKS" => Some(Value::Int(5)),
             "DEFAULT_TIMEOUT" => Some(Value::Int(10)),
             "DEFAULT_HASH_BEHAVIOUR" => Some(Value::str("replace")),
-            "DEFAULT_ROLES_PATH" => Some(Value::list(["~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"].map(Value::str))),
+            "DEFAULT_ROLES_PATH" => {
+                Some(Value::list(["~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"].map(Value::str)))
+            }
             "DEFAULT_REMOTE_USER" => Some(Value::Null),
             _ => None,
         };
