@@ -99,6 +99,8 @@ pub struct TaskResult {
     pub changed: Changed,
     /// Whether a failure was ignored.
     pub ignored: bool,
+    /// Whether a `rescue` takes a failure up.
+    pub rescued: bool,
     /// What changed, or would.
     pub changes: Vec<Change>,
     /// The registered result, redacted.
@@ -138,6 +140,13 @@ pub enum Status {
     Unreachable,
     /// A plan cannot tell what it will do.
     Unknown,
+}
+
+impl TaskResult {
+    /// Whether it failed, and nothing forgives it.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.status, Status::Failed | Status::Unreachable) && !self.ignored && !self.rescued
+    }
 }
 
 /// Whether a task changed something.

@@ -77,7 +77,7 @@ impl Plan {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for result in self.plays.iter().flat_map(|p| p.tasks.values()).flat_map(|t| t.hosts.values()) {
-            if result.status == Status::Failed && !result.ignored || result.status == Status::Unreachable {
+            if result.is_failure() {
                 totals.failed += 1;
             }
             if is_unknown(result) {

@@ -383,9 +383,7 @@ impl Batch {
         match &step.kind {
             StepKind::Flush => {}
             StepKind::BlockEnd(block) => {
-                if run.progress.end_block(host, block, &step.context.sections) {
-                    run.progress.count(host, |c| c.rescued += 1);
-                }
+                run.progress.end_block(host, block, &step.context.sections);
                 self.note_gone(run, host);
             }
             StepKind::Handler(_, number) => {

@@ -123,22 +123,19 @@ impl Progress {
         false
     }
 
-    /// A block ends: what it did not rescue goes on to the blocks around it. True when it rescued a failure.
-    pub fn end_block(&self, host: &str, block: &Section, outer: &[Section]) -> bool {
+    /// A block ends: what it did not rescue goes on to the blocks around it.
+    pub fn end_block(&self, host: &str, block: &Section, outer: &[Section]) {
         self.with(host, |h| {
-            let Some(state) = h.blocks.remove(&block.block) else { return false };
+            let state = h.blocks.remove(&block.block).unwrap_or_default();
             if h.gone.is_some() {
-                return false;
+                return;
             }
             if state.failed && state.rescue_failed || state.always_failed {
                 Self::propagate(h, outer);
-                return false;
-            }
-            if state.failed {
+            } else if state.failed {
                 h.failure.clear();
             }
-            state.failed
-        })
+        });
     }
 
     /// `ansible_failed_task` and `ansible_failed_result` of the last failure, for `rescue`.
@@ -204,7 +201,7 @@ mod tests {
         assert!(!p.active("h", &body));
         assert!(p.active("h", &[section(1, Part::Rescue, true, true)]));
         assert!(p.active("h", &[section(1, Part::Always, true, true)]));
-        assert!(p.end_block("h", &body[0], &[]));
+        p.end_block("h", &body[0], &[]);
         assert_eq!(p.gone("h"), None);
     }
 
@@ -214,7 +211,7 @@ mod tests {
         let body = [section(1, Part::Body, false, true)];
         assert!(!p.fail("h", &body, Map::new()));
         assert!(p.active("h", &[section(1, Part::Always, false, true)]));
-        assert!(!p.end_block("h", &body[0], &[]));
+        p.end_block("h", &body[0], &[]);
         assert_eq!(p.gone("h"), Some(Gone::Failed));
     }
 

@@ -110,15 +110,17 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
             outcome = Outcome::broken(&error);
         }
     }
-    let result = outcome.report(at.hidden, elapsed, None);
+    let mut result = outcome.report(at.hidden, elapsed, None);
+    if outcome.is_failure() {
+        result.rescued = fail(at, step, for_hosts, &outcome);
+    }
     count(run, at.host, &result);
     run.observer.observe(&Event::TaskDone { task: at.name.clone(), host: at.host.to_string(), result: Arc::new(result) });
-    if outcome.is_failure() {
-        fail(at, step, for_hosts, &outcome);
-    }
 }
 
-fn fail(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], outcome: &Outcome) {
+/// Takes the hosts of a failed task to their `rescue`, or out of the play. True when a `rescue` takes it up.
+fn fail(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], outcome: &Outcome) -> bool {
+    let mut rescued = false;
     let task = Value::map([("name", Value::str(&at.name.name)), ("action", Value::str(&at.name.module))]);
     for host in for_hosts {
         if outcome.status == Status::Unreachable {
@@ -128,12 +130,13 @@ fn fail(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], outcome: &Outcome) {
         let mut failure = Map::new();
         failure.insert(Value::str("ansible_failed_task"), task.clone());
         failure.insert(Value::str("ansible_failed_result"), outcome.value.clone());
-        at.run.progress.fail(host, &step.context.sections, failure);
+        rescued = at.run.progress.fail(host, &step.context.sections, failure);
         at.batch.note_gone(at.run, host);
     }
     if at.flag("any_errors_fatal").unwrap_or(false) && at.batch.instance.batch.iter().any(|h| at.run.progress.gone(h).is_some()) {
         at.batch.end_all(at.run);
     }
+    rescued
 }
 
 fn count(run: &Run, host: &str, result: &TaskResult) {
@@ -146,6 +149,7 @@ fn count(run: &Run, host: &str, result: &TaskResult) {
                 c.ok += 1;
                 c.ignored += 1;
             }
+            Status::Failed if result.rescued => c.rescued += 1,
             Status::Failed => c.failed += 1,
             Status::Unreachable => c.unreachable += 1,
         }

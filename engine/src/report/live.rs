@@ -82,7 +82,7 @@ impl Live {
 
     fn done(&self, task: &Arc<TaskName>, host: &str, result: &Arc<TaskResult>) {
         self.end(host);
-        if matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored {
+        if result.is_failure() {
             lock(&self.state).failures.push((host.to_string(), task.clone(), result.clone()));
         }
         for warning in &result.warnings {
@@ -97,11 +97,12 @@ impl Live {
         let p = self.paint;
         let failed = matches!(result.status, Status::Failed | Status::Unreachable);
         let debug = crate::playbook::short_name(&task.module) == "debug" && result.status == Status::Ok;
-        if self.quiet && self.verbosity == 0 && !(failed && !result.ignored) {
+        if self.quiet && self.verbosity == 0 && !result.is_failure() {
             return None;
         }
         let (mark, always) = match result.status {
             Status::Failed if result.ignored => (p.yellow("ignored"), true),
+            Status::Failed if result.rescued => (p.yellow("rescued"), true),
             Status::Failed => (p.red("failed"), true),
             Status::Unreachable => (p.red("unreachable"), true),
             Status::Unknown => (p.cyan("unknown"), true),

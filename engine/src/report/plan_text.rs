@@ -2,7 +2,7 @@
 
 use super::brief;
 use super::paint::Paint;
-use crate::event::{Status, TaskResult};
+use crate::event::TaskResult;
 use crate::plan::{Plan, PlannedTask, is_unknown, shown};
 use indexmap::IndexMap;
 use modules::change::{Action, Change, Field};
@@ -59,7 +59,7 @@ pub fn summary(plan: &Plan) -> String {
 fn of_host(plan: &Plan, host: &str, paint: Paint) -> String {
     let mut out = String::new();
     for (_, task, result) in plan.of_host(host) {
-        if matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored {
+        if result.is_failure() {
             failure(&mut out, task, result, paint);
             continue;
         }

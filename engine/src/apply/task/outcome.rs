@@ -185,6 +185,7 @@ impl Outcome {
             status: self.status,
             changed: self.changed,
             ignored: self.ignored,
+            rescued: false,
             changes,
             value: if hidden { censored() } else { self.value.redacted() },
             message: if hidden { self.message.as_ref().map(|_| "(hidden: `no_log: true`)".into()) } else { self.message.clone() },
