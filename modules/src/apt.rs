@@ -1,6 +1,6 @@
 //! Module `apt`: packages of Debian and its relatives.
 
-use crate::host::packages::{AptOptions, Upgrade, Wanted};
+use crate::host::packages::{AptOptions, Retries, Upgrade, Wanted};
 use crate::host::{Host, Output};
 use crate::module::{Halt, Outcome};
 use crate::{arguments, choices, module};
@@ -59,7 +59,7 @@ arguments! {
         clean: bool = false,
         /// Only upgrades what is installed already.
         only_upgrade: bool = false,
-        /// Whether a package that cannot be had is a failure; without, it is left out.
+        /// Fails rather than remove any package.
         fail_on_autoremove: bool = false,
         /// What /usr/sbin/policy-rc.d answers meanwhile; 101 keeps services from starting.
         policy_rc_d: Option<i64>,
@@ -84,8 +84,9 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let options = options(args);
     let names: Vec<String> = args.name.iter().flatten().map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect();
     let update = args.update_cache.unwrap_or(args.cache_valid_time > 0);
+    let retries = Retries { times: args.update_cache_retries, longest: args.update_cache_retry_max_delay };
     let mut packages = host.packages();
-    let updated = update && packages.fetch_lists(args.cache_valid_time, args.update_cache_retries, &options)?;
+    let updated = update && packages.fetch_lists(args.cache_valid_time, retries, &options)?;
     let mut output = None;
     match args.upgrade {
         UpgradeOf::No => {}

@@ -152,34 +152,46 @@ fn matches(host: &mut Host, pattern: &Path) -> Result<Vec<PathBuf>, Halt> {
     Ok(found)
 }
 
-/// Whether a name fits a shell pattern.
+/// Whether a name fits a shell pattern of `*`, `?` and `[…]`.
 pub(crate) fn fits(pattern: &str, name: &str) -> bool {
-    let mut expression = String::from("^");
-    let mut chars = pattern.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '*' => expression.push_str(".*"),
-            '?' => expression.push('.'),
-            '[' if chars.clone().any(|c| c == ']') => {
-                expression.push('[');
-                if chars.next_if_eq(&'!').is_some() {
-                    expression.push('^');
-                }
-                for c in chars.by_ref() {
-                    if c == '\\' || c == '[' {
-                        expression.push('\\');
-                    }
-                    expression.push(c);
-                    if c == ']' {
-                        break;
-                    }
-                }
-            }
-            c => expression.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    // Where the last `*` stands, and how much of the name it has taken.
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        if pattern.get(p) == Some(&'*') {
+            star = Some((p, n));
+            p += 1;
+        } else if let Some(length) = fits_one(&pattern[p..], name[n]) {
+            p += length;
+            n += 1;
+        } else if let Some((at, taken)) = star {
+            star = Some((at, taken + 1));
+            (p, n) = (at + 1, taken + 1);
+        } else {
+            return false;
         }
     }
-    expression.push('$');
-    regex::Regex::new(&format!("(?s){expression}")).is_ok_and(|r| r.is_match(name))
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+/// How long the part of a pattern is that fits this one character; `None` when it does not.
+fn fits_one(pattern: &[char], c: char) -> Option<usize> {
+    match pattern.first()? {
+        '?' => Some(1),
+        // A bracket right at the start of a set is one of its members.
+        '[' => match pattern.iter().skip(2).position(|c| *c == ']').map(|at| at + 2) {
+            Some(end) => {
+                let inverted = matches!(pattern[1], '!' | '^') && end > 2;
+                let set = &pattern[1 + usize::from(inverted)..end];
+                let range = |i: usize| set.get(i + 1) == Some(&'-') && set.get(i + 2).is_some_and(|last| (set[i]..=*last).contains(&c));
+                let found = (0..set.len()).any(|i| set[i] == c || range(i));
+                (found != inverted).then_some(end + 1)
+            }
+            None => (c == '[').then_some(1),
+        },
+        first => (*first == c).then_some(1),
+    }
 }
 
 /// `$NAME` and `${NAME}` replaced; those not set stay as they are.
@@ -308,6 +320,12 @@ mod tests {
             ("[!a]b", "cb", true),
             ("[x", "[x", true),
             ("a.c", "abc", false),
+            ("*a*b", "xaxbxb", true),
+            ("*a*b", "xaxbx", false),
+            ("[a-c]1", "b1", true),
+            ("[a-c]1", "d1", false),
+            ("*", "", true),
+            ("", "x", false),
         ] {
             assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
         }

@@ -2,7 +2,7 @@
 
 use crate::apt::said;
 use crate::host::Host;
-use crate::host::packages::{AptOptions, Manager, Wanted};
+use crate::host::packages::{AptOptions, Manager, Retries, Wanted};
 use crate::module::{Failure, Halt, Outcome};
 use crate::{arguments, choices, module};
 
@@ -62,7 +62,7 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         let options =
             AptOptions { dpkg_options: vec!["force-confdef".into(), "force-confold".into()], lock_timeout: 60, ..AptOptions::default() };
         if args.update_cache {
-            packages.fetch_lists(0, 5, &options)?;
+            packages.fetch_lists(0, Retries::default(), &options)?;
         }
         packages.converge_apt(&args.name, args.state.wanted(), &options, args.update_cache)?
     } else {

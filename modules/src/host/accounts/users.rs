@@ -3,6 +3,7 @@
 use super::{Accounts, PasswdEntry, USER, did_not_converge, has, parse_group, parse_passwd, parse_shadow};
 use crate::change::{Action, Change};
 use crate::host::Command;
+use crate::host::overlay::{Node, NodeKind};
 use crate::host::processes::civil;
 use crate::module::{Failure, Halt};
 use crate::value::Value;
@@ -286,7 +287,11 @@ impl Accounts<'_> {
             let blank = User { planned: true, groups, ..User::default() };
             let shell = desired.shell.clone().unwrap_or_default();
             let entry = PasswdEntry { name: name.into(), home, shell, ..PasswdEntry::default() };
-            return Ok(self.predict(name, User { entry, ..blank }, desired));
+            let user = self.predict(name, User { entry, ..blank }, desired);
+            if desired.create_home {
+                self.predict_home(&user, desired)?;
+            }
+            return Ok(user);
         }
         self.user(name)?.ok_or_else(|| did_not_converge("user", name, &["state".into()]))
     }
@@ -363,6 +368,25 @@ impl Accounts<'_> {
         }
         self.host.overlay().set_state(USER, name, to_value(&user));
         user
+    }
+
+    /// The home folder that comes with a new user, for later tasks of the same plan.
+    fn predict_home(&mut self, user: &User, desired: &DesiredUser) -> Result<(), Halt> {
+        let home = PathBuf::from(&user.entry.home);
+        if self.host.files().stat(&home).is_ok_and(|s| s.is_some()) {
+            return Ok(());
+        }
+        let defaults = self.text("/etc/login.defs")?;
+        let field = |name: &str| defaults.lines().find_map(|l| l.strip_prefix(name).filter(|r| r.starts_with(char::is_whitespace)));
+        let octal = |text: &str| u32::from_str_radix(text.trim(), 8).ok();
+        let umask = desired.umask.as_deref().or(field("UMASK")).and_then(octal).unwrap_or(0o022);
+        let mode = field("HOME_MODE").filter(|_| desired.umask.is_none()).and_then(octal).unwrap_or(0o777 & !umask);
+        let uid = self.host.names().owner(&user.entry.name)?;
+        let group = desired.group.as_deref().unwrap_or(&user.entry.name);
+        let gid = self.host.names().owning_group(group)?;
+        let node = Node { kind: NodeKind::Directory, mode, uid, gid, times: (0.0, 0.0) };
+        self.host.overlay().nodes.insert(home, Some(node));
+        Ok(())
     }
 
     /// Makes the user not exist.

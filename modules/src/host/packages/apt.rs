@@ -30,6 +30,21 @@ pub struct AptOptions {
     pub policy_rc_d: Option<i64>,
 }
 
+/// How often fetching the lists is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retries {
+    /// How often.
+    pub times: u64,
+    /// Seconds at most in between.
+    pub longest: u64,
+}
+
+impl Default for Retries {
+    fn default() -> Retries {
+        Retries { times: 5, longest: 12 }
+    }
+}
+
 /// How far an upgrade goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upgrade {
@@ -52,7 +67,7 @@ impl Packages<'_> {
     }
 
     /// Fetches the package lists unless they are younger than this; true when it did. A plan leaves them as they are.
-    pub fn fetch_lists(&mut self, valid_for: u64, retries: u64, options: &AptOptions) -> Result<bool, Halt> {
+    pub fn fetch_lists(&mut self, valid_for: u64, retries: Retries, options: &AptOptions) -> Result<bool, Halt> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         if valid_for > 0 && self.lists_fetched() + valid_for > now {
             return Ok(false);
@@ -66,12 +81,12 @@ impl Packages<'_> {
             if output.success() && !said.lines().any(|l| l.starts_with("E:") || l.contains("Failed to fetch")) {
                 break;
             }
-            if tries >= retries {
+            if tries >= retries.times {
                 return Err(Failure::new(format!("Failed to update apt cache: {}", said.trim()))
                     .hint("can the host reach the package sources in /etc/apt?")
                     .into());
             }
-            std::thread::sleep(Duration::from_secs(1 << tries.min(5)));
+            std::thread::sleep(Duration::from_secs((1 << tries.min(16)).min(retries.longest)));
             tries += 1;
         }
         let _ =

@@ -8,7 +8,7 @@ use super::{Command, Host, Output};
 use crate::change::{Action, Change};
 use crate::module::{Failure, Halt};
 use crate::value::Value;
-pub use apt::{AptOptions, Upgrade};
+pub use apt::{AptOptions, Retries, Upgrade};
 use std::path::Path;
 
 /// The kind's name in the overlay's memory; the state is the version, null once removed.
