@@ -19,6 +19,7 @@ pub mod get_url;
 pub mod group;
 #[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "this is the code that touches the system"))]
 pub mod host;
+pub mod ini_file;
 #[cfg(test)]
 mod laws;
 pub mod lineinfile;

@@ -17,6 +17,7 @@ pub const MODULES: &[Module] = &[
     crate::genesis::MODULE,
     crate::get_url::MODULE,
     crate::group::MODULE,
+    crate::ini_file::MODULE,
     crate::lineinfile::MODULE,
     crate::mount::MODULE,
     crate::package::MODULE,

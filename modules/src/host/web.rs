@@ -1,7 +1,6 @@
-//! Requests over HTTP: those that only ask run in plans too, others are changes that cannot be predicted.
+//! Requests over HTTP: those that only ask are sent in plans too, others by apply alone.
 
 use super::Host;
-use crate::change::{Action, Change};
 use crate::module::{Failure, Halt};
 use base64::Engine;
 use std::fs;
@@ -105,7 +104,8 @@ impl Response {
 }
 
 impl Host {
-    /// Asks. A method that may change something is recorded as a change; under the overlay it is not sent.
+    /// Asks. Under the overlay, a method that may change something is not sent. As in Ansible a request is no change of
+    /// this host, so none is recorded.
     ///
     /// # Errors
     /// `Halt::Unknown` in a plan when it was not sent or nobody answered, since earlier tasks may start the server;
@@ -116,12 +116,8 @@ impl Host {
             let body = self.files().read(&path)?.ok_or_else(|| Halt::failed(format!("{} does not exist", path.display())))?;
             return Ok(Response { url: request.url.clone(), body, ..Response::default() });
         }
-        if !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
-            let what = format!("{} {}", request.method, without_password(&request.url));
-            self.record(Change::new(Action::Run, "request", &what));
-            if !self.is_live() {
-                return Err(Halt::Unknown(format!("the answer to {what}")));
-            }
+        if !self.is_live() && !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
+            return Err(Halt::Unknown(format!("the answer to {} {}", request.method, without_password(&request.url))));
         }
         send(request).map_err(|why| self.premature(Failure::new(format!("Request failed: {why}")).with("status", -1)))
     }
