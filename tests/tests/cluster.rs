@@ -31,7 +31,7 @@ impl Cluster {
     fn write_inventory(&self, count: usize) {
         let text = std::fs::read_to_string(repository().join("inventory/loom.yaml")).unwrap();
         let (head, _) = text.split_once("  hosts:\n").unwrap();
-        let mut text = head.replace("./loom", &built("loom").to_string_lossy());
+        let mut text = head.replace("{{ inventory_dir }}/../loom", &built("loom").to_string_lossy());
         text += &format!("    ansible_ssh_private_key_file: {}\n", self.hosts.key().display());
         text += &format!("    ansible_ssh_common_args: -o UserKnownHostsFile={}\n  hosts:\n", self.hosts.known_hosts().display());
         for index in 0..count {

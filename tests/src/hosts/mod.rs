@@ -74,7 +74,7 @@ fn call(program: &'static str, args: &[&str]) -> Result<String, Error> {
 }
 
 /// Where images, layers and running sets live: `$ENGINE_TEST_CACHE`, else `/var/cache/engine-tests`.
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     std::env::var_os("ENGINE_TEST_CACHE").map_or_else(|| PathBuf::from("/var/cache/engine-tests"), PathBuf::from)
 }
 
