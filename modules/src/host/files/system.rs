@@ -207,7 +207,11 @@ fn sync_directory(directory: &Path) {
 pub(super) fn make_directory(path: &Path, attributes: &Attributes) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     // Closed until it has its owner and mode.
-    fs::DirBuilder::new().mode(0o700).create(path)?;
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        // Several hosts of an inventory may be this one machine, and make the same parent at the same time.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) => {}
+        other => other?,
+    }
     set_attributes(path, attributes, false)
 }
 
