@@ -5,6 +5,7 @@ pub mod apt;
 pub mod archive;
 pub mod args;
 pub mod assemble;
+pub mod authorized_key;
 pub mod binary;
 pub mod blockinfile;
 pub mod change;
@@ -16,9 +17,11 @@ pub mod find;
 pub mod firewall;
 pub mod genesis;
 pub mod get_url;
+pub mod getent;
 pub mod group;
 #[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "this is the code that touches the system"))]
 pub mod host;
+pub mod hostname;
 pub mod ini_file;
 #[cfg(test)]
 mod laws;
@@ -36,6 +39,7 @@ pub mod setup;
 pub mod shell;
 pub mod slurp;
 pub mod stat;
+pub mod sysctl;
 pub mod systemd;
 pub mod systemd_unit;
 pub mod tempfile;
