@@ -8,6 +8,7 @@ mod lists;
 mod maths;
 mod paths;
 mod patterns;
+mod query;
 mod select;
 mod sets;
 pub(super) mod text;
@@ -36,11 +37,12 @@ const PURE: &[&[(&str, Pure)]] = &[
     maths::FILTERS,
     paths::FILTERS,
     patterns::FILTERS,
+    query::FILTERS,
     sets::FILTERS,
     text::FILTERS,
 ];
 
-const HANDING: &[&[(&str, Handing)]] = &[select::FILTERS, lists::HANDING, dicts::HANDING];
+const HANDING: &[&[(&str, Handing)]] = &[select::FILTERS, lists::HANDING, dicts::HANDING, dates::HANDING];
 
 /// Every filter's name.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {

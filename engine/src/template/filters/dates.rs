@@ -1,7 +1,8 @@
 //! Dates: `now`, `to_datetime`, `strftime`.
 
-use super::Pure;
+use super::{Handing, Pure};
 use crate::template::call::{Call, float};
+use crate::template::convert::argument;
 use crate::template::errors::refuse;
 use minijinja::value::{Object, ObjectRepr, Rest, ValueOrKwargs};
 use minijinja::{Error, ErrorKind, State, Value as Live};
@@ -10,7 +11,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub(super) const FILTERS: &[(&str, Pure)] = &[("strftime", strftime), ("to_datetime", to_datetime)];
+pub(super) const FILTERS: &[(&str, Pure)] = &[("strftime", strftime)];
+
+pub(super) const HANDING: &[(&str, Handing)] = &[("to_datetime", |_, c| to_datetime(c))];
 
 /// A moment by the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,8 +219,9 @@ fn strftime(value: &Value, call: &Call) -> Result<Value, Error> {
     Ok(Value::from(Moment::at(seconds, 0).format(&value.to_string())))
 }
 
-fn to_datetime(value: &Value, call: &Call) -> Result<Value, Error> {
+fn to_datetime(call: &Call) -> Result<Live, Error> {
+    let text = argument(&call.value)?.to_string();
     let pattern = call.text(0, "format")?.unwrap_or_else(|| "%Y-%m-%d %H:%M:%S".into());
-    let moment = Moment::parse(&value.to_string(), &pattern).ok_or_else(|| refuse(format!("{value} does not look like {pattern}")))?;
-    Ok(Value::from(moment.format("%Y-%m-%d %H:%M:%S")))
+    let moment = Moment::parse(&text, &pattern).ok_or_else(|| refuse(format!("{text} does not look like {pattern}")))?;
+    Ok(Live::from_object(DateTime(moment)))
 }
