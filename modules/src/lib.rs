@@ -1,4 +1,5 @@
 //! What travels to the host: modules, host access, agent and wire format.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests look at the real system beside the host they test"))]
 
 pub mod agent;
 pub mod apt;
