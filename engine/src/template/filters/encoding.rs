@@ -99,7 +99,8 @@ fn percent_encoded(text: &str, kept: &str) -> String {
 }
 
 fn urlencode(value: &Value, _: &Call) -> Result<Value, Error> {
-    let pair = |k: &Value, v: &Value| format!("{}={}", percent_encoded(&k.to_string(), ""), percent_encoded(&v.to_string(), ""));
+    let plus = |v: &Value| percent_encoded(&v.to_string(), " ").replace(' ', "+");
+    let pair = |k: &Value, v: &Value| format!("{}={}", plus(k), plus(v));
     Ok(Value::from(match value {
         Value::Map(m) => m.iter().map(|(k, v)| pair(k, v)).collect::<Vec<_>>().join("&"),
         Value::List(l) => {

@@ -6,7 +6,7 @@ use crate::template::call::{Call, int};
 use crate::template::convert::{argument, text_of};
 use crate::template::errors::refuse;
 use crate::template::objects::list;
-use minijinja::value::{Tuple, ValueKind};
+use minijinja::value::ValueKind;
 use minijinja::{Error, Value as Live};
 use modules::value::Value;
 
@@ -193,7 +193,7 @@ fn product(call: &Call) -> Result<Live, Error> {
     for items in all {
         rows = rows.iter().flat_map(|row| items.iter().map(|x| row.iter().cloned().chain([x.clone()]).collect())).collect();
     }
-    Ok(list(rows.into_iter().map(|row| Live::from(Tuple::new(row)))))
+    Ok(list(rows.into_iter().map(list)))
 }
 
 /// Random numbers: from a seed the same ones every time, otherwise from the system's hasher keys.

@@ -2,7 +2,7 @@
 
 use super::Pure;
 use super::select::order;
-use crate::template::call::{Call, float};
+use crate::template::call::float;
 use crate::template::errors::refuse;
 use minijinja::Error;
 use modules::value::{Map, Value};

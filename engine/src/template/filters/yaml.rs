@@ -38,7 +38,7 @@ impl Layout {
         }
         writer.node(value, 0, false, false);
         writer.out.push('\n');
-        if self.end || (!is_container(value) && !self.start && is_open(value)) {
+        if self.end {
             writer.out.push_str("...\n");
         }
         writer.out
@@ -58,14 +58,6 @@ impl Layout {
 
 fn is_container(value: &Value) -> bool {
     matches!(value, Value::List(_) | Value::Map(_))
-}
-
-/// Plain scalars at the root are followed by an end mark.
-fn is_open(value: &Value) -> bool {
-    match value {
-        Value::Str(s) => style(s, false) == Style::Plain,
-        _ => true,
-    }
 }
 
 impl Writer<'_> {
