@@ -56,15 +56,19 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let text = String::from_utf8_lossy(before.as_deref().unwrap_or_default()).into_owned();
     let after = edit(&text, &keys, args.state == State::Present, args.exclusive);
     if args.state == State::Present || after != text {
-        write(args, host, &file, before.is_none(), after)?;
+        // A planned user's number is not known yet; most have a group of their own name.
+        let group = if user.planned { args.user.clone() } else { user.entry.gid.to_string() };
+        let group = host.names().group_id(&group)?.map(|_| group);
+        write(args, group, host, &file, before.is_none(), after)?;
     }
     Ok(Outcome::new().with("user", args.user.as_str()).with("key", args.key.as_str()).with("keyfile", file.to_string_lossy().into_owned()))
 }
 
-fn write(args: &Args, host: &mut Host, file: &Path, fresh: bool, text: String) -> Result<(), Halt> {
+fn write(args: &Args, group: Option<String>, host: &mut Host, file: &Path, fresh: bool, text: String) -> Result<(), Halt> {
     let owned = |entry: Entry, mode: u32| Desired {
         entry: Some(entry),
         owner: Some(args.user.clone()),
+        group: group.clone(),
         mode: Some(Mode::Bits(mode)),
         follow: args.follow,
         ..Desired::default()
