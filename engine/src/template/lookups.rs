@@ -46,7 +46,7 @@ impl Request<'_> {
     }
 }
 
-fn find(name: &str) -> std::result::Result<Lookup, Diagnostic> {
+fn find(name: &str) -> std::result::Result<Lookup, Box<Diagnostic>> {
     let short = name.rsplit('.').next().unwrap_or(name);
     let all = || LOOKUPS.iter().flat_map(|t| t.iter());
     all()
@@ -64,7 +64,7 @@ pub(super) fn function(mut call: Call, wants_list: bool) -> std::result::Result<
     let frame = Frame::running().ok_or_else(|| refuse("a lookup needs variables around it"))?;
     let wants_list = call.flag_or_none(usize::MAX, "wantlist")?.unwrap_or(wants_list);
     let errors = call.text(usize::MAX, "errors")?;
-    let found = find(&name).map_err(carry).and_then(|lookup| {
+    let found = find(&name).map_err(|d| carry(*d)).and_then(|lookup| {
         let terms = call.all()?;
         super::render::known_only("the lookup")?;
         lookup(&Request { frame: &frame, terms, options: &call })

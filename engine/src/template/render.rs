@@ -295,9 +295,7 @@ pub(super) fn file(text: &str, place: &Place, frame: &Arc<Frame>) -> Result<Valu
 /// Renders every template in a node.
 pub(super) fn node_value(node: &Node, frame: &Arc<Frame>) -> Result<Value> {
     match node.data() {
-        Data::Str(text) if is_template(text) => {
-            settled(node.place(), frame, || evaluate(text, node.place(), frame)).map(|v| without_omitted(v))
-        }
+        Data::Str(text) if is_template(text) => settled(node.place(), frame, || evaluate(text, node.place(), frame)).map(without_omitted),
         Data::List(items) => {
             let mut out = Vec::with_capacity(items.len());
             for item in items {

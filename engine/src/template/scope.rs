@@ -89,7 +89,7 @@ impl Frame {
         if !slot.is_settled() {
             let settled = match entered(name, || slot.settle(Some(name))) {
                 Ok(settled) => settled,
-                Err(looping) => return Some(Live::from(carry(looping))),
+                Err(looping) => return Some(Live::from(carry(*looping))),
             };
             self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), settled.clone());
             return give(&settled, name);
@@ -127,12 +127,12 @@ fn give(slot: &Slot, name: &str) -> Option<Live> {
 ///
 /// # Errors
 /// Variables that need each other.
-fn entered<T>(name: &str, f: impl FnOnce() -> T) -> Result<T, Diagnostic> {
+fn entered<T>(name: &str, f: impl FnOnce() -> T) -> Result<T, Box<Diagnostic>> {
     let depth = NAMES.with_borrow_mut(|n| {
         n.push(name.to_owned());
         n.len()
     });
-    let result = if depth > DEPTH { Err(looping(name)) } else { Ok(f()) };
+    let result = if depth > DEPTH { Err(Box::new(looping(name))) } else { Ok(f()) };
     NAMES.with_borrow_mut(Vec::pop);
     result
 }
