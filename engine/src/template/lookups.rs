@@ -49,10 +49,9 @@ impl Request<'_> {
 fn find(name: &str) -> std::result::Result<Lookup, Box<Diagnostic>> {
     let short = name.rsplit('.').next().unwrap_or(name);
     let all = || LOOKUPS.iter().flat_map(|t| t.iter());
-    all()
-        .find(|(n, _)| *n == short)
-        .map(|(_, l)| *l)
-        .ok_or_else(|| Diagnostic::new(Kind::Template, format!("there is no lookup `{name}`")).nearest(short, all().map(|(n, _)| *n)))
+    let found = all().find(|(n, _)| *n == short).map(|(_, l)| *l);
+    let wrong = || Diagnostic::new(Kind::Template, format!("there is no lookup `{name}`")).nearest(short, all().map(|(n, _)| *n));
+    found.ok_or_else(|| Box::new(wrong()))
 }
 
 /// `lookup('name', …)`, or `query('name', …)` whose answer is always a list.
