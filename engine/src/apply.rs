@@ -178,7 +178,7 @@ impl Run {
                 PlayItem::Import(import) => {
                     let scope = HostScope { fleet: self.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
                     let name = self.templates.value(&import.file, &scope.shared())?.to_string();
-                    let file = path.parent().map_or_else(|| PathBuf::from(&name), |dir| dir.join(&name));
+                    let file = tidy(&path.parent().map_or_else(|| PathBuf::from(&name), |dir| dir.join(&name)));
                     if !file.is_file() {
                         let missing = Diagnostic::input(format!("playbook `{name}` does not exist"));
                         return Err(vec![missing.at(import.file.place()).note(format!("looked for {}", file.display()))]);
@@ -215,6 +215,22 @@ impl Run {
         crate::vars::lock(&self.errors).push(error);
         self.stop();
     }
+}
+
+/// A path without `.` and `x/..`, as people would write it. Left alone where `x` is a link, which `..` would follow.
+fn tidy(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) && !out.is_symlink() => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// Variables of the imports and of the play, weakest first.

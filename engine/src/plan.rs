@@ -97,9 +97,9 @@ impl Plan {
     }
 }
 
-/// Whether a result belongs into a plan as "known after apply".
+/// Whether a result belongs into a plan as "known after apply": what only reads does not.
 pub fn is_unknown(result: &TaskResult) -> bool {
-    result.status == Status::Unknown
+    result.status == Status::Unknown && result.changed != Changed::No
 }
 
 /// The changes that a plan shows for a result: none where `changed_when` says that nothing changes.

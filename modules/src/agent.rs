@@ -5,7 +5,7 @@
 
 use crate::host::command::Children;
 use crate::host::{Blobs, Host};
-use crate::module::{Failure, Halt, Module, Outcome};
+use crate::module::{Failure, Foresight, Halt, Module, Outcome};
 use crate::registry;
 use crate::value::Map;
 use crate::wire::{self, FromAgent, Request, Response, Status, ToAgent};
@@ -142,10 +142,23 @@ fn run(find: Find, host: &mut Host, name: &str, args: &Map) -> Result<Outcome, H
     let Some(module) = find(name) else {
         return Err(Failure::new(format!("the agent has no module `{name}`")).hint("`engine modules` lists them").into());
     };
+    let first = attempt(module, host, args);
+    match first {
+        Err(Halt::Unknown(why)) if module.foresight == Foresight::Declares => {
+            // What was there is not known, but what will be there is: the plan shows it.
+            let declared = host.as_if_missing(&why, |host| attempt(module, host, args));
+            declared.or(Err(Halt::Unknown(why)))
+        }
+        first => first,
+    }
+}
+
+fn attempt(module: &Module, host: &mut Host, args: &Map) -> Result<Outcome, Halt> {
     // The host holds no half-made state that a later module would believe: `begin` starts anew.
     catch_unwind(AssertUnwindSafe(|| (module.converge)(args, host))).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         let said = said.unwrap_or("no reason given");
+        let name = module.name;
         Err(Failure::new(format!("the module `{name}` broke off: {said}")).hint("this is an error in engine: please report it").into())
     })
 }
@@ -305,6 +318,7 @@ mod tests {
                 arguments: Vec::new,
                 check: |_| Ok(()),
                 converge,
+                foresight: crate::module::Foresight::Depends,
             }
         }
         const MODULES: &[Module] = &[

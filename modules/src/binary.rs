@@ -51,6 +51,7 @@ crate::arguments! {
 
 crate::module! {
     name: "binary", collection: "engine", aliases: [], effects: World,
+    foresight: Declares,
     doc: "Installs one program from a file or an address, out of an archive if it is in one. The new program takes the old one's \
           place in one step, so a process that runs keeps the old file. Its mode is 0755 unless the task says otherwise.",
     examples: [r#"{"path": "/scratch/bin/true", "src": "/bin/true", "remote_src": true}"#],

@@ -89,6 +89,7 @@ crate::arguments! {
 
 crate::module! {
     name: "copy", collection: "ansible.builtin", aliases: [], effects: Local,
+    foresight: Declares,
     doc: "Copies a file or a directory to the host, or writes content given in the task.",
     examples: [
         r#"{"dest": "/scratch/motd", "content": "Hello\n", "mode": "0644"}"#,

@@ -48,6 +48,7 @@ crate::arguments! {
 
 crate::module! {
     name: "file", collection: "ansible.builtin", aliases: [], effects: Local,
+    foresight: Declares,
     doc: "Makes, removes and links files and directories, and sets their owner, group and mode.",
     examples: [
         r#"{"path": "/scratch/etc/loom/keys", "state": "directory", "mode": "0750"}"#,

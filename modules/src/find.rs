@@ -65,6 +65,7 @@ crate::arguments! {
 
 crate::module! {
     name: "find", collection: "ansible.builtin", aliases: [], effects: Local,
+    foresight: Reads,
     doc: "Finds files beneath directories of the host; `files` lists them as `stat` describes them.",
     examples: [r#"{"paths": "/etc", "patterns": "pass*"}"#, r#"{"paths": ["/scratch"], "file_type": "any", "recurse": true}"#],
 }

@@ -22,6 +22,7 @@ arguments! {
 
 module! {
     name: "getent", collection: "ansible.builtin", aliases: [], effects: Local,
+    foresight: Reads,
     doc: "Entries of the host's name service, as facts `getent_DATABASE`.",
     examples: [r#"{"database": "passwd", "key": "root"}"#],
 }

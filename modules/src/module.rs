@@ -19,6 +19,8 @@ pub struct Module {
     pub examples: &'static [&'static str],
     /// What it may observe and change, which decides where the graph needs barriers.
     pub effects: Effects,
+    /// What a plan can say of it where it does not know what is on the host.
+    pub foresight: Foresight,
     /// The arguments declared.
     pub arguments: fn() -> Vec<Argument>,
     /// Checks arguments without a host.
@@ -34,6 +36,17 @@ pub enum Effects {
     Local,
     /// May observe other hosts (commands, services, network): all hosts finish what stands before it first.
     World,
+}
+
+/// What a plan can say of a module where something that ran before may have made what it looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foresight {
+    /// It only reads: there is nothing to show.
+    Reads,
+    /// The task declares all of what will be there: it is shown, only what was there before is not known.
+    Declares,
+    /// What it makes depends on what it finds: known after apply.
+    Depends,
 }
 
 /// What a module answers when it is done. Whether it changed something is in the host's recorded changes.
@@ -147,7 +160,9 @@ pub fn converge_with<A: Arguments>(
 /// ```
 #[macro_export]
 macro_rules! module {
-    (name: $name:literal, collection: $collection:literal, aliases: [$($alias:literal),* $(,)?], effects: $effects:ident, doc: $doc:expr, examples: [$($example:expr),* $(,)?] $(,)?) => {
+    (@foresight) => { $crate::module::Foresight::Depends };
+    (@foresight $foresight:ident) => { $crate::module::Foresight::$foresight };
+    (name: $name:literal, collection: $collection:literal, aliases: [$($alias:literal),* $(,)?], effects: $effects:ident, $(foresight: $foresight:ident,)? doc: $doc:expr, examples: [$($example:expr),* $(,)?] $(,)?) => {
         /// The module as the registry lists it.
         pub const MODULE: $crate::module::Module = $crate::module::Module {
             name: $name,
@@ -156,6 +171,7 @@ macro_rules! module {
             doc: $doc,
             examples: &[$($example),*],
             effects: $crate::module::Effects::$effects,
+            foresight: $crate::module!(@foresight $($foresight)?),
             arguments: <Args as $crate::args::Arguments>::declared,
             check: |given| <Args as $crate::args::Arguments>::parse($name, given).map(|_| ()),
             converge: |given, host| $crate::module::converge_with::<Args>($name, given, host, converge),

@@ -12,6 +12,7 @@ crate::arguments! {
 
 crate::module! {
     name: "ping", collection: "ansible.builtin", aliases: [], effects: Local,
+    foresight: Reads,
     doc: "Answers `pong`. It shows that the host can be reached and that modules run there; it has nothing to do with ICMP.",
     examples: [r#"{}"#, r#"{"data": "hello"}"#],
 }

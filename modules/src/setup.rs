@@ -22,6 +22,7 @@ arguments! {
 
 module! {
     name: "setup", collection: "ansible.builtin", aliases: ["gather_facts"], effects: Local,
+    foresight: Reads,
     doc: "Facts of the host by Ansible's names, read natively. Those about Python are left out: there need not be any.",
     examples: [r#"{}"#, r#"{"gather_subset": ["!all", "network"], "filter": "ansible_default_ipv4"}"#],
 }

@@ -16,6 +16,7 @@ crate::arguments! {
 
 crate::module! {
     name: "slurp", collection: "ansible.builtin", aliases: [], effects: Local,
+    foresight: Reads,
     doc: "Reads a file of the host; `content` holds it as Base64, for `b64decode`.",
     examples: [r#"{"src": "/etc/passwd"}"#],
 }

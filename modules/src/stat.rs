@@ -39,6 +39,7 @@ crate::arguments! {
 
 crate::module! {
     name: "stat", collection: "ansible.builtin", aliases: [], effects: Local,
+    foresight: Reads,
     doc: "Returns what is at a path as `stat`: `stat.exists`, kind, mode, owner, size, times and checksum.",
     examples: [r#"{"path": "/etc/passwd", "checksum_algorithm": "sha256"}"#, r#"{"path": "/scratch/none"}"#],
 }

@@ -50,6 +50,7 @@ arguments! {
 
 module! {
     name: "systemd_unit", collection: "engine", aliases: [], effects: World,
+    foresight: Declares,
     doc: "A unit of systemd, whole: its file, whether it is enabled and runs, and that what runs is what the file and the \
           program on disk say. The manager is told of changed files, and a running unit is restarted when its file, the \
           program it starts or a watched path changed since it started, also if an earlier apply was cut short.",

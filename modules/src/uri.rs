@@ -86,7 +86,7 @@ crate::arguments! {
 }
 
 crate::module! {
-    name: "uri", collection: "ansible.builtin", aliases: [], effects: World,
+    name: "uri", collection: "ansible.builtin", aliases: [], effects: World, foresight: Reads,
     doc: "Sends a request to a web service and returns the answer. Requests that only ask are sent in plans too.",
     examples: [r#"{"url": "http://127.0.0.1:1/", "creates": "/etc/passwd"}"#],
 }

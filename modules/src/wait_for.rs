@@ -51,6 +51,7 @@ crate::arguments! {
 
 crate::module! {
     name: "wait_for", collection: "ansible.builtin", aliases: [], effects: World,
+    foresight: Reads,
     doc: "Waits until a port opens, closes or is drained, until a file appears, holds a text or is gone, or for a time. \
           A plan looks once; what is not so yet is known after apply.",
     examples: [r#"{"path": "/etc/passwd", "search_regex": "^root:"}"#, r#"{"path": "/scratch/none", "state": "absent", "timeout": 5}"#],

@@ -239,6 +239,23 @@ impl At<'_> {
 
     /// One run of the task for one item (or for none): condition, tries, verdict.
     async fn once(&self, scope: &HostScope) -> Outcome {
+        let mut outcome = self.conditional(scope).await;
+        if outcome.status == Status::Unknown && self.changes_nothing() {
+            outcome.changed = Changed::No;
+            outcome.changes.clear();
+        }
+        outcome
+    }
+
+    /// Whether the task can only look, whatever it finds: a plan need not show it.
+    fn changes_nothing(&self) -> bool {
+        let name = crate::playbook::short_name(&self.task.action.module);
+        let declared = self.task.changed_when.as_ref().is_some_and(|n| matches!(n.data(), crate::yaml::Data::Bool(false)));
+        let reads = modules::registry::find(name).is_some_and(|m| m.foresight == modules::module::Foresight::Reads);
+        declared || reads || matches!(name, "assert" | "debug" | "fail" | "set_fact" | "gather_facts" | "pause" | "wait_for_connection")
+    }
+
+    async fn conditional(&self, scope: &HostScope) -> Outcome {
         match self.holds(&self.context.when, scope) {
             Ok((Condition::True, _)) => {}
             Ok((Condition::False, condition)) => return Outcome::skipped(condition),

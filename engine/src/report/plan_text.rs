@@ -132,10 +132,13 @@ fn attribute(out: &mut String, action: Action, field: &Field, width: usize, pain
 /// A unified diff, for text of several lines.
 fn text_diff(field: &Field, paint: Paint) -> Option<String> {
     let text = |v: &Value| match v {
-        Value::Null => Some(String::new()),
+        Value::Null | Value::Unknown(_) => Some(String::new()),
         Value::Str(s) => Some(s.to_string()),
         _ => None,
     };
+    if matches!(field.after, Value::Unknown(_)) {
+        return None;
+    }
     let (before, after) = (text(&field.before)?, text(&field.after)?);
     if !before.contains('\n') && !after.contains('\n') {
         return None;

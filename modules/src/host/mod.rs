@@ -158,6 +158,24 @@ impl Host {
         if self.live { self.run(command).map(Some) } else { Ok(None) }
     }
 
+    /// In a plan: does `work` as if what may have been made by what ran before were missing, and records its changes with
+    /// an unknown state before.
+    pub(crate) fn as_if_missing<T>(&mut self, why: &str, work: impl FnOnce(&mut Host) -> Result<T, Halt>) -> Result<T, Halt> {
+        let unpredicted = self.overlay.unpredicted.take();
+        self.changes.clear();
+        let done = work(self);
+        self.overlay.unpredicted = unpredicted;
+        if done.is_err() {
+            self.changes.clear();
+        }
+        for field in self.changes.iter_mut().flat_map(|c| &mut c.fields) {
+            if matches!(field.before, crate::value::Value::Null) {
+                field.before = crate::value::Value::unknown(why);
+            }
+        }
+        done
+    }
+
     /// Records a change.
     pub(crate) fn record(&mut self, change: Change) {
         self.changes.push(change);
