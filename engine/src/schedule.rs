@@ -106,8 +106,7 @@ mod tests {
                 })
             },
         ));
-        let seen = seen.lock().expect("not poisoned").clone();
-        seen
+        std::mem::take(&mut *seen.lock().expect("not poisoned"))
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub(super) struct Request {
     key: String,
 }
 
+/// A host, and what it wants included, in order.
+pub(super) type Wanted = (Arc<str>, Vec<Request>);
+
 #[derive(Debug, Clone)]
 enum Included {
     Tasks(PathBuf),

@@ -5,7 +5,7 @@ use crate::error::{Diagnostic, Result};
 use crate::event::Event;
 use crate::graph::check::has_template;
 use crate::graph::compile::Handler;
-use crate::graph::dag::{Dag, Edge, Order, Strategy, Vertex, append};
+use crate::graph::dag::{Dag, Edge, Fragment, Order, Strategy, Vertex, append};
 use crate::graph::{Context, Step, StepKind};
 use crate::playbook::Vars;
 use crate::schedule::{Growth, walk};
@@ -23,7 +23,7 @@ pub(super) struct Batch {
     pub(super) instance: Arc<PlayInstance>,
     pub(super) handlers: RwLock<Vec<Handler>>,
     /// What includes asked for, by step, until all hosts have asked.
-    pub(super) requests: Mutex<HashMap<u32, Vec<(Arc<str>, Vec<include::Request>)>>>,
+    pub(super) requests: Mutex<HashMap<u32, Vec<include::Wanted>>>,
     strategy: Strategy,
     force_handlers: bool,
     any_errors_fatal: bool,
@@ -288,7 +288,7 @@ pub(super) fn grow(
     run: &Arc<Run>,
     batch: &Arc<Batch>,
     dag: &mut Dag,
-    fragments: &[(Vec<Arc<Step>>, Vec<Arc<str>>)],
+    fragments: &[Fragment],
     entry: Option<petgraph::stable_graph::NodeIndex>,
 ) -> Vec<petgraph::stable_graph::NodeIndex> {
     let once = |step: &Step| {
@@ -429,7 +429,7 @@ impl Batch {
     }
 
     /// Takes what hosts asked to include at a step.
-    pub(super) fn take_requests(&self, step: u32) -> Vec<(Arc<str>, Vec<include::Request>)> {
+    pub(super) fn take_requests(&self, step: u32) -> Vec<include::Wanted> {
         lock(&self.requests).remove(&step).unwrap_or_default()
     }
 }

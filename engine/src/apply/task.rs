@@ -105,10 +105,11 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
             run.fleet.remember(host, name, fact.clone());
         }
     }
-    if outcome.changed != Changed::No && matches!(outcome.status, Status::Ok | Status::Unknown) {
-        if let Err(error) = notify(at, for_hosts) {
-            outcome = Outcome::broken(&error);
-        }
+    if outcome.changed != Changed::No
+        && matches!(outcome.status, Status::Ok | Status::Unknown)
+        && let Err(error) = notify(at, for_hosts)
+    {
+        outcome = Outcome::broken(&error);
     }
     let mut result = outcome.report(at.hidden, elapsed, None);
     if outcome.is_failure() {

@@ -68,8 +68,11 @@ pub struct Order<'a> {
 /// The last node of each host so far; what is appended next waits for it.
 type Tails = HashMap<Arc<str>, NodeIndex>;
 
+/// Steps, and the hosts that go through them together.
+pub type Fragment = (Vec<Arc<Step>>, Vec<Arc<str>>);
+
 /// Adds steps for hosts, after `entry` if given; answers the nodes that end it.
-pub fn append(dag: &mut Dag, fragments: &[(Vec<Arc<Step>>, Vec<Arc<str>>)], entry: Option<NodeIndex>, order: &Order<'_>) -> Vec<NodeIndex> {
+pub fn append(dag: &mut Dag, fragments: &[Fragment], entry: Option<NodeIndex>, order: &Order<'_>) -> Vec<NodeIndex> {
     let mut tails = Tails::new();
     for (steps, hosts) in fragments {
         if let Some(entry) = entry {

@@ -50,7 +50,7 @@ impl HostScope {
     }
 
     /// Levels 15 to 22: what tasks, roles and options set.
-    fn from_task(&self, name: &str) -> Option<Binding> {
+    fn set_by_task(&self, name: &str) -> Option<Binding> {
         let source = |vars: &crate::playbook::Vars| last(vars, name).cloned().map(Binding::Source);
         if let Some(found) = self.fleet.extra.get(name) {
             return Some(found.clone());
@@ -85,7 +85,7 @@ impl HostScope {
     }
 
     /// Levels 12 to 14: what the play sets.
-    fn from_play(&self, name: &str) -> Option<Binding> {
+    fn set_by_play(&self, name: &str) -> Option<Binding> {
         let play = self.play.as_ref()?;
         let files = read(&play.files);
         let own = self.host.as_ref().and_then(|h| files.get(h)).and_then(|v| last(v, name));
@@ -99,7 +99,7 @@ impl HostScope {
     }
 
     /// Levels 2 to 11: facts, inventory, role defaults.
-    fn from_host(&self, name: &str) -> Option<Binding> {
+    fn known_of_host(&self, name: &str) -> Option<Binding> {
         if let Some(host) = &self.host {
             if let Some(bare) = name.strip_prefix("ansible_")
                 && let Some(value) = read(&self.fleet.memory(host).facts).get(bare)
@@ -117,7 +117,7 @@ impl HostScope {
 
 impl Scope for HostScope {
     fn lookup(&self, name: &str) -> Option<Binding> {
-        magic::lookup(self, name).or_else(|| self.from_task(name)).or_else(|| self.from_play(name)).or_else(|| self.from_host(name))
+        magic::lookup(self, name).or_else(|| self.set_by_task(name)).or_else(|| self.set_by_play(name)).or_else(|| self.known_of_host(name))
     }
 
     fn names(&self) -> Vec<String> {
