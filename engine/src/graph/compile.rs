@@ -211,7 +211,11 @@ impl Unfold<'_> {
         self.out.steps.push(Arc::new(Step { id, kind, context: Arc::new(context), outer: Arc::new(outer.clone()) }));
     }
 
+    /// Handlers run here, unless nothing that could notify them has been unfolded since they last ran.
     fn flush(&mut self, context: &Context) {
+        if self.out.steps.last().is_none_or(|s| matches!(s.kind, StepKind::Flush)) {
+            return;
+        }
         self.push(StepKind::Flush, context.clone(), context);
     }
 

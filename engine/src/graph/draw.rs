@@ -129,9 +129,11 @@ fn rows(dag: &Dag) -> Vec<Vec<NodeIndex>> {
 
 fn draw_play(body: &mut String, dag: &Dag, rows: &[Vec<NodeIndex>], top: usize) {
     let mut at: HashMap<NodeIndex, (usize, usize)> = HashMap::new();
+    let wide = rows.iter().map(Vec::len).max().unwrap_or(0);
     for (row, nodes) in rows.iter().enumerate() {
+        let indent = (wide - nodes.len()) * (BOX.0 + GAP.0) / 2;
         for (column, node) in nodes.iter().enumerate() {
-            at.insert(*node, (MARGIN + GAP.0 + column * (BOX.0 + GAP.0), top + row * (BOX.1 + GAP.1)));
+            at.insert(*node, (MARGIN + GAP.0 + indent + column * (BOX.0 + GAP.0), top + row * (BOX.1 + GAP.1)));
         }
     }
     for edge in dag.edge_references() {
