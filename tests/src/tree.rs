@@ -12,6 +12,9 @@ const FOLDERS: [&str; 8] = ["etc", "usr/local", "home", "root", "opt", "srv", "v
 /// What a host writes by itself: seeds, clocks, timers' stamps, sudo's lecture.
 const OWN: [&str; 4] = ["var/lib/systemd", "var/lib/private", "var/lib/sudo", "var/lib/dhcp"];
 
+/// Units that come and go with every login.
+const LOGINS: [&str; 4] = ["session-", "user@", "user-runtime-dir@", "run-user-"];
+
 /// A host's files and units; equal when nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State(BTreeMap<String, String>);
@@ -21,7 +24,7 @@ impl State {
     pub fn of(hosts: &Hosts, index: usize, without: &[&str]) -> State {
         let mut entries = files(hosts.root(index), without);
         for row in hosts.sh(index, UNITS).lines() {
-            if let Some((unit, state)) = row.split_once(' ').filter(|(unit, _)| !unit.starts_with("session-") && !unit.contains("@0.")) {
+            if let Some((unit, state)) = row.split_once(' ').filter(|(unit, _)| !LOGINS.iter().any(|l| unit.starts_with(l))) {
                 entries.insert(format!("unit {unit}"), state.to_owned());
             }
         }

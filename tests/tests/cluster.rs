@@ -63,14 +63,28 @@ impl Cluster {
         }
     }
 
-    /// What every node says of itself, as another host sees it through the packet filter.
+    /// What a node says of itself, asked from another host through the packet filter.
+    fn status(&self, index: usize, from: usize) -> Value {
+        let line = format!("curl -sS --max-time 5 http://{}:9999/status", self.hosts.address(index));
+        serde_json::from_str(&self.hosts.sh(from, &line)).unwrap()
+    }
+
+    /// Every node has reached all others by itself, and all have the same genesis.
     #[track_caller]
     fn expect_connected(&self, count: usize) {
         let mut digests = Vec::new();
         for index in 0..count {
-            let line = format!("curl -sS --max-time 5 http://{}:9999/status", self.hosts.address(index));
-            let status: Value = serde_json::from_str(&self.hosts.sh((index + 1) % count, &line)).unwrap();
-            assert_eq!(status["peers"].as_array().unwrap().len(), count - 1, "node-{index}: {status}");
+            let reached = |status: &Value| status["peers"].as_array().unwrap().len() == count - 1;
+            let mut status = self.status(index, (index + 1) % count);
+            // The playbook waits until every pair is connected; that both ends dialed takes a moment more.
+            for _ in 0..20 {
+                if reached(&status) {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(250));
+                status = self.status(index, (index + 1) % count);
+            }
+            assert!(reached(&status), "node-{index}: {status}");
             assert_eq!((&status["validators"], &status["contract_validators"]), (&count.into(), &count.into()));
             digests.push(status["genesis"].clone());
         }

@@ -154,8 +154,8 @@ fn host_patterns() {
 
 #[test]
 fn broken_inventory() {
-    let case = Case::new(&[("site.yaml", "- hosts: all\n  tasks: []\n"), ("bad.yaml", "all:\n  host:\n    a:\n")]);
-    expect("unknown_key_in_inventory", &case, &case.run(&["plan", "-i", "bad.yaml", "site.yaml"]));
+    let case = Case::new(&[("site.yaml", "- hosts: all\n  tasks: []\n"), ("bad.yaml", "all:\n  hosts: [a, b]\n")]);
+    expect("list_in_inventory", &case, &case.run(&["plan", "-i", "bad.yaml", "site.yaml"]));
 }
 
 #[test]
