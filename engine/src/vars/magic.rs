@@ -105,7 +105,11 @@ fn of_host(scope: &HostScope, name: &str) -> Option<Binding> {
 fn of_play(scope: &HostScope, name: &str) -> Option<Binding> {
     let play = scope.play.as_ref()?;
     match name {
-        "playbook_dir" => value(std::path::absolute(&play.dir).unwrap_or_else(|_| play.dir.clone()).display().to_string()),
+        "playbook_dir" => {
+            // A playbook named without a folder lies in the current one.
+            let dir = std::path::Path::new(".").join(&play.dir);
+            value(std::path::absolute(&dir).unwrap_or(dir).display().to_string())
+        }
         "ansible_play_hosts_all" => texts(&play.all_hosts),
         "ansible_play_batch" => texts(play.active()),
         "ansible_play_hosts" | "play_hosts" => {
