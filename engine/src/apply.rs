@@ -130,12 +130,15 @@ impl Run {
     /// here but events and [`Progress`].
     pub async fn playbooks(self: &Arc<Run>, paths: &[PathBuf]) -> Result<(), Vec<Diagnostic>> {
         // Everything is read before anything runs, so that mistakes show first and all together.
-        self.graphs(paths)?;
+        let read = self.graphs(paths);
+        self.warn_of_files();
+        read?;
         for path in paths {
             for used in self.flatten(path, &[], 0)? {
                 let dir = used.play.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
                 self.fleet.enter_playbook(PlaybookVars::read(&dir)?);
                 play::run(self, &used, &dir).await?;
+                self.warn_of_files();
                 let errors = std::mem::take(&mut *crate::vars::lock(&self.errors));
                 if !errors.is_empty() {
                     return Err(errors);
@@ -185,7 +188,9 @@ impl Run {
                     }
                     let mut around = imports.to_vec();
                     around.push(import.keywords.clone());
-                    plays.extend(self.flatten(&file, &around, depth + 1)?);
+                    let place = import.file.place();
+                    let imported = self.flatten(&file, &around, depth + 1);
+                    plays.extend(imported.map_err(|errors| errors.into_iter().map(|e| e.at(place)).collect::<Vec<_>>())?);
                 }
             }
         }
@@ -206,8 +211,13 @@ impl Run {
         self.requests.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn warn(&self, text: impl Into<String>) {
-        self.observer.observe(&Event::Warning { text: text.into() });
+    fn warn(&self, warning: Diagnostic) {
+        self.observer.observe(&Event::Warning { text: warning.to_string(), problem: Some(Arc::new(warning)) });
+    }
+
+    /// Tells what was found in the files read since the last time: duplicate keys and the like.
+    fn warn_of_files(&self) {
+        self.compiler.loader.warnings().into_iter().for_each(|warning| self.warn(warning));
     }
 
     /// An error in the input that was only met while running: the run ends with it.

@@ -1,5 +1,6 @@
 //! What happens in a run, as data: renderers only render it.
 
+use crate::error::Diagnostic;
 use modules::change::Change;
 use modules::value::Value;
 use serde::Serialize;
@@ -63,8 +64,11 @@ pub enum Event {
     },
     /// Something the user should know.
     Warning {
-        /// What.
+        /// What, in one line.
         text: String,
+        /// The whole of it, where there is more to say.
+        #[serde(skip)]
+        problem: Option<Arc<Diagnostic>>,
     },
     /// `debug`, `pause` and the like speak to the user.
     Message {
@@ -109,6 +113,9 @@ pub struct TaskResult {
     pub message: Option<String>,
     /// What to do about a failure.
     pub hint: Option<String>,
+    /// What a failure is about, with its place, where the message alone does not say it.
+    #[serde(skip)]
+    pub problem: Option<Arc<Diagnostic>>,
     /// Things the user should know.
     pub warnings: Vec<String>,
     /// The host that did it, where that is another.

@@ -136,7 +136,7 @@ impl Observer for Recorder {
                     task.hosts.insert(host.clone(), result.clone());
                 }
             }
-            Event::Warning { text } if !plan.warnings.contains(text) => plan.warnings.push(text.clone()),
+            Event::Warning { text, .. } if !plan.warnings.contains(text) => plan.warnings.push(text.clone()),
             _ => {}
         }
     }

@@ -83,6 +83,25 @@ impl fmt::Display for Place {
     }
 }
 
+/// Paths as a list for messages, each once; the current folder is `.`.
+pub fn listed(paths: &[PathBuf]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for path in paths {
+        let text = if path.as_os_str().is_empty() { ".".to_owned() } else { path.display().to_string() };
+        if !shown.contains(&text) {
+            shown.push(text);
+        }
+    }
+    shown.join(", ")
+}
+
+/// The name in the same folder that a missing file's name is near to.
+pub fn near(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names: Vec<String> = fs::read_dir(folder).ok()?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    modules::args::nearest(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str)).map(str::to_owned)
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Box<Diagnostic> {
     let shown = path.display();
     let diagnostic = match error.kind() {

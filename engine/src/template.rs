@@ -94,6 +94,22 @@ impl Templates {
         condition::condition(node, &self.frame(scope))
     }
 
+    /// Whether every template in a value can be read; nothing is rendered.
+    ///
+    /// # Errors
+    /// The first that cannot.
+    pub fn readable(&self, node: &Node) -> Result<()> {
+        render::readable(node, &self.engines)
+    }
+
+    /// Whether a bare expression can be read, and may be one at all.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn readable_condition(&self, node: &Node) -> Result<()> {
+        condition::readable(node, &self.engines)
+    }
+
     /// Renders a template file's text; the result is text, unknown, or secret text.
     ///
     /// # Errors

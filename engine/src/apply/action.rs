@@ -20,6 +20,7 @@ use modules::args::{ArgumentError, FromValue};
 use modules::change::{Action as ChangeAction, Change};
 use modules::value::{Map, Value};
 use modules::wire::{Request, Response, Status as WireStatus};
+use std::sync::Arc;
 
 /// Whom the facts that a task returns belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub(in crate::apply) struct Performed {
     pub(in crate::apply) set: Vec<(String, Value)>,
     pub(in crate::apply) delegate: Option<String>,
     pub(in crate::apply) broken: bool,
+    /// What a failure is about, where it is more than a message.
+    pub(in crate::apply) problem: Option<Arc<Diagnostic>>,
 }
 
 impl Performed {
@@ -63,6 +66,7 @@ impl Performed {
             set: Vec::new(),
             delegate: None,
             broken: false,
+            problem: None,
         }
     }
 
@@ -85,7 +89,8 @@ impl Performed {
         for note in &error.notes {
             message.push_str(&format!("\n{note}"));
         }
-        Performed { broken: true, hint: error.hints.first().cloned(), ..Performed::failed(message) }
+        let (hint, problem) = (error.hints.first().cloned(), Some(Arc::new(error.clone())));
+        Performed { broken: true, hint, problem, ..Performed::failed(message) }
     }
 
     /// The host could not be reached.
@@ -257,14 +262,14 @@ pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Targ
     at.run.remotes.run(&target.connection, target.user.as_ref(), request).await
 }
 
-fn throttle(at: &At<'_>, scope: &HostScope) -> Result<Option<std::sync::Arc<tokio::sync::Semaphore>>> {
+fn throttle(at: &At<'_>, scope: &HostScope) -> Result<Option<Arc<tokio::sync::Semaphore>>> {
     let Some(node) = at.context.nearest("throttle") else { return Ok(None) };
     let most = at.number(Some(node), "throttle", scope)?.unwrap_or(0.0) as usize;
     if most == 0 {
         return Ok(None);
     }
     let mut throttles = crate::vars::lock(&at.run.throttles);
-    Ok(Some(throttles.entry(at.name.id).or_insert_with(|| std::sync::Arc::new(tokio::sync::Semaphore::new(most))).clone()))
+    Ok(Some(throttles.entry(at.name.id).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(most))).clone()))
 }
 
 /// `environment` of plays, blocks and the task: dictionaries or lists of them, the nearest strongest.
@@ -298,7 +303,11 @@ pub(in crate::apply) fn performed(response: Response, delegate: Option<String>) 
             let mut returns = done.returns;
             returns.extend(failure.returns);
             returns.insert("msg".into(), failure.message.as_str().into());
-            Performed { status: Status::Failed, message: Some(failure.message), hint: failure.hint, returns, ..done }
+            let message = match returns.get("rc").and_then(Value::as_int) {
+                Some(code) if failure.message == "non-zero return code" => format!("the command exited with code {code}"),
+                _ => failure.message,
+            };
+            Performed { status: Status::Failed, message: Some(message), hint: failure.hint, returns, ..done }
         }
         WireStatus::Unknown(what) => Performed { changes: done.changes, delegate: done.delegate, ..Performed::unknown(what) },
     }

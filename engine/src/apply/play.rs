@@ -72,6 +72,7 @@ pub(super) fn graph(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<(Stri
 pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<()> {
     let Prepared { name, pattern, vars, mut hosts, scope } = prepare(run, used, dir)?;
     if hosts.is_empty() {
+        run.warn(empty(run, &name, &pattern, &used.play.hosts));
         run.observer.observe(&Event::PlayEmpty { play: name, pattern });
         return Ok(());
     }
@@ -104,14 +105,32 @@ fn pattern_text(run: &Run, hosts: &Node, scope: &Arc<dyn Scope>) -> Result<Strin
 fn select(run: &Run, pattern: &str, node: &Node) -> Result<Vec<String>> {
     let inventory = read(&run.fleet.inventory);
     let mut hosts = inventory.select(pattern).map_err(|e| e.at(node.place()))?;
-    for warning in inventory.warnings_for(pattern) {
-        run.warn(warning.at(node.place()).to_string());
+    if !hosts.is_empty() {
+        inventory.warnings_for(pattern).into_iter().for_each(|warning| run.warn(warning.at(node.place())));
     }
     if let Some(limit) = &run.settings.limit {
         let allowed = inventory.select(limit)?;
         hosts.retain(|h| allowed.contains(h));
     }
     Ok(hosts)
+}
+
+/// The warning for a play that selects no host.
+fn empty(run: &Run, name: &str, pattern: &str, node: &Node) -> Diagnostic {
+    let inventory = read(&run.fleet.inventory);
+    let warning = Diagnostic::input(format!("play `{name}` has no hosts")).at(node.place());
+    if inventory.hosts.is_empty() {
+        return warning.label("the inventory is empty").hint("name an inventory: `-i inventory.yaml`, or `-i host1,host2`");
+    }
+    let reasons = inventory.warnings_for(pattern);
+    let label = match (&reasons[..], &run.settings.limit) {
+        ([], Some(limit)) if inventory.select(pattern).is_ok_and(|hosts| !hosts.is_empty()) => {
+            format!("`--limit {limit}` leaves none of its hosts")
+        }
+        ([only], _) => only.summary.clone(),
+        _ => format!("no host matches `{pattern}`"),
+    };
+    reasons.into_iter().flat_map(|reason| reason.hints).fold(warning.label(label), Diagnostic::hint)
 }
 
 fn order(hosts: &mut [String], node: Option<&Node>, run: &Run, scope: &Arc<dyn Scope>) -> Result<()> {
@@ -220,7 +239,7 @@ pub(super) fn vars_files(run: &Run, play: &Arc<PlayInstance>, host: Option<&str>
         let found = names.iter().map(|n| play.dir.join(n)).find(|p| p.is_file());
         let Some(path) = found else {
             let error = Diagnostic::input(format!("variables file `{}` does not exist", names.join("`, `"))).at(node.place());
-            return Err(Box::new(error.note(format!("looked in {}", play.dir.display()))));
+            return Err(Box::new(error.note(format!("looked in {}", crate::source::listed(std::slice::from_ref(&play.dir))))));
         };
         vars.extend(run.compiler.loader.variables(&path).map_err(|e| e.at(node.place()))?);
     }

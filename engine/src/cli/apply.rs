@@ -40,7 +40,6 @@ impl Apply {
         let asks = !self.yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if self.check || asks {
             let (plan, run) = planned(&session)?;
-            print(&plan_text::render(&plan, Paint::stdout()));
             if self.check || code(&run) != EXIT_DONE || !plan.totals().any() {
                 return Ok(code(&run));
             }

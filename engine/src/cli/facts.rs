@@ -44,14 +44,15 @@ impl Facts {
             force_handlers: false,
         };
         let session = Session::open(&self.hosts, &playbook, &self.connection, false)?;
-        let recorder = Arc::new(Recorder::default());
-        let run = session.run(false, Arc::new(Observers(vec![recorder.clone(), Arc::new(Live::new(0, true))])))?;
+        let (recorder, live) = (Arc::new(Recorder::default()), Arc::new(Live::new(0, true)));
+        let run = session.run(false, Arc::new(Observers(vec![recorder.clone(), live.clone()])))?;
         runtime()?.block_on(async {
             let done = run.playbooks(&session.playbooks).await;
             run.remotes.close().await;
             done
         })?;
         print(&as_json(&recorder));
+        eprint!("{}", live.failures());
         Ok(exit_code(&run))
     }
 }

@@ -30,7 +30,6 @@ impl Plan {
     pub(super) fn run(&self) -> Done {
         let session = Session::open(&self.hosts, &self.playbook, &self.connection, true)?;
         let (plan, run) = planned(&session)?;
-        print(&plan_text::render(&plan, Paint::stdout()));
         Ok(match code(&run) {
             EXIT_DONE if self.detailed_exitcode && plan.totals().any() => EXIT_PENDING,
             code => code,
@@ -38,18 +37,23 @@ impl Plan {
     }
 }
 
-/// Runs the playbooks on the hosts' overlays.
+/// Runs the playbooks on the hosts' overlays, and shows the plan: what would change, then what failed.
 pub(super) fn planned(session: &Session) -> Result<(crate::plan::Plan, Arc<Run>), Vec<crate::error::Diagnostic>> {
     let recorder = Arc::new(Recorder::default());
     let live = Arc::new(Live::new(session.verbosity, true));
-    let run = session.run(false, Arc::new(Observers(vec![recorder.clone(), live])))?;
+    let run = session.run(false, Arc::new(Observers(vec![recorder.clone(), live.clone()])))?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let done = run.playbooks(&session.playbooks).await;
         run.remotes.close().await;
         done
     });
-    done.map(|()| (recorder.plan(), run))
+    let plan = recorder.plan();
+    if done.is_ok() {
+        print(&plan_text::render(&plan, Paint::stdout()));
+    }
+    eprint!("{}", live.failures());
+    done.map(|()| (plan, run))
 }
 
 /// The exit code that hosts' progress asks for.

@@ -1,54 +1,213 @@
-//! What can be known to be wrong with a task before any host is asked: its arguments' names, and their values where no
-//! template stands in them.
+//! What can be known to be wrong with a task before any host is asked: its templates' syntax, its arguments' names, and
+//! their values where no template stands in them.
 
 use crate::error::Diagnostic;
-use crate::playbook::{Task, short_name};
+use crate::playbook::{Loop, Task, Vars, short_name};
+use crate::source::Place;
+use crate::template::Templates;
 use crate::yaml::{Data, Node};
-use modules::args::{ArgumentError, refuse_unknown};
+use modules::args::{Argument, ArgumentError, refuse_unknown};
 use modules::module::Module;
 use modules::value::{Map, Value};
 
 /// Modules whose arguments the controller completes, so that only names can be checked before.
-const COMPLETED: [&str; 5] = ["copy", "unarchive", "script", "binary", "template"];
+const COMPLETED: [&str; 4] = ["copy", "unarchive", "script", "binary"];
 
-/// The mistake in a task's arguments, if one shows already.
-pub(super) fn arguments(task: &Task) -> Option<Diagnostic> {
+/// Arguments of roles' includes and imports.
+const ROLE: &[&str] = &[
+    "name",
+    "role",
+    "tasks_from",
+    "handlers_from",
+    "vars_from",
+    "defaults_from",
+    "public",
+    "apply",
+    "allow_duplicates",
+    "rolespec_validate",
+];
+
+/// What stands for text after the action's name.
+const FREE: &str = "_raw_params";
+
+/// An action that is no module: its name, its arguments (none given: any), and those it needs, each with others that serve as well.
+type Action = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
+
+const ACTIONS: &[Action] = &[
+    ("add_host", &[], &[&["name", "hostname", "host"]]),
+    ("assert", &["that", "fail_msg", "msg", "success_msg", "quiet"], &[&["that"]]),
+    ("debug", &["msg", "var", "verbosity"], &[]),
+    ("fail", &["msg"], &[]),
+    ("fetch", &["src", "dest", "flat", "fail_on_missing", "validate_checksum"], &[&["src"], &["dest"]]),
+    ("group_by", &["key", "parents"], &[&["key"]]),
+    ("import_role", ROLE, &[&["name", "role"]]),
+    ("import_tasks", &["file"], &[&["file", FREE]]),
+    ("include_role", ROLE, &[&["name", "role"]]),
+    ("include_tasks", &["file", "apply"], &[&["file", FREE]]),
+    (
+        "include_vars",
+        &["file", "dir", "name", "depth", "files_matching", "ignore_files", "extensions", "ignore_unknown_extensions", "hash_behaviour"],
+        &[&["file", "dir", FREE]],
+    ),
+    ("pause", &["minutes", "seconds", "prompt", "echo"], &[]),
+    ("raw", &["executable"], &[&[FREE]]),
+    (
+        "template",
+        &[
+            "src",
+            "dest",
+            "owner",
+            "group",
+            "mode",
+            "backup",
+            "force",
+            "follow",
+            "validate",
+            "trim_blocks",
+            "lstrip_blocks",
+            "newline_sequence",
+            "output_encoding",
+            "block_start_string",
+            "block_end_string",
+            "variable_start_string",
+            "variable_end_string",
+            "comment_start_string",
+            "comment_end_string",
+            "attributes",
+            "attr",
+            "selevel",
+            "serole",
+            "setype",
+            "seuser",
+            "unsafe_writes",
+        ],
+        &[&["src"], &["dest"]],
+    ),
+    ("wait_for_connection", &["timeout", "delay", "sleep", "connect_timeout"], &[]),
+];
+
+/// The mistakes in a task that show already.
+pub(super) fn mistakes(task: &Task, templates: &Templates) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = syntax(task, templates).into_iter().collect();
+    found.extend(arguments(task).map(|error| placed(task, error)));
+    found
+}
+
+/// The first template or condition of a task that cannot be read.
+fn syntax(task: &Task, templates: &Templates) -> Option<Diagnostic> {
+    let is_assert = short_name(&task.action.module) == "assert";
+    let looped = task.looped.as_ref().map(|Loop { items, .. }| items);
+    let values = task.action.args.iter().filter(|(name, _)| !(is_assert && name == "that")).map(|(_, node)| node);
+    let values = values.chain(&task.action.free_form).chain(&task.action.template).chain(looped);
+    let values = values.chain(task.keywords.vars.iter().map(|(_, node)| node));
+    let asserted = task.action.args.iter().filter(|(name, _)| is_assert && name == "that").map(|(_, node)| node);
+    let conditions = task.keywords.when.iter().chain(&task.until).chain(&task.changed_when).chain(&task.failed_when).chain(asserted);
+    let conditions = conditions.flat_map(|node| node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec));
+    let error = values.map(|node| templates.readable(node)).find_map(Result::err);
+    let error = error.or_else(|| conditions.map(|node| templates.readable_condition(&node)).find_map(Result::err))?;
+    Some(error.at(&task.place))
+}
+
+/// The first variable whose template cannot be read.
+pub(super) fn variables(vars: &Vars, templates: &Templates) -> Option<Diagnostic> {
+    vars.iter().map(|(_, node)| templates.readable(node)).find_map(Result::err).map(|error| *error)
+}
+
+/// The mistake in a task's arguments.
+fn arguments(task: &Task) -> Option<ArgumentError> {
     let name = short_name(&task.action.module);
-    if task.action.template.is_some() || name == "template" {
+    if task.action.template.is_some() {
         return None;
+    }
+    if name == "set_fact" && task.action.args.is_empty() {
+        let hint = Some("write them as a dictionary, or as `name=value`".to_string());
+        return Some(ArgumentError { argument: None, message: "`set_fact` sets no variable".into(), hint });
+    }
+    if let Some((_, known, needed)) = ACTIONS.iter().find(|(action, ..)| *action == name) {
+        return of_action(task, name, known, needed);
     }
     let module = modules::registry::find(name)?;
     let mut given: Map = task.action.args.iter().map(|(k, v)| (Value::str(k), v.raw())).collect();
     if let Some(free_form) = &task.action.free_form {
         given.insert("_raw_params".into(), free_form.raw());
     }
-    let error = mistake(module, &given, task)?;
-    Some(placed(task, error))
+    of_module(module, &given, task)
 }
 
-fn mistake(module: &Module, given: &Map, task: &Task) -> Option<ArgumentError> {
+fn of_action(task: &Task, action: &str, known: &[&str], needed: &[&[&str]]) -> Option<ArgumentError> {
+    let given = |name: &str| if name == FREE { task.action.free_form.is_some() } else { task.action.args.iter().any(|(k, _)| k == name) };
+    let unknown = task.action.args.iter().find(|(k, _)| !known.is_empty() && !known.contains(&k.as_str()));
+    if let Some((wrong, _)) = unknown {
+        let near = modules::args::nearest(wrong, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let hint = near.or_else(|| Some(format!("it takes: {}", known.join(", "))));
+        return Some(ArgumentError { argument: Some(wrong.clone()), message: format!("`{action}` has no argument `{wrong}`"), hint });
+    }
+    let missing = needed.iter().find(|names| !names.iter().any(|name| given(name))).filter(|_| !has_defaults(task))?;
+    let message = match missing.first() {
+        Some(name) if *name != FREE => format!("`{action}` needs the argument `{name}`"),
+        _ => format!("`{action}` needs a command line"),
+    };
+    Some(ArgumentError { argument: None, message, hint: None })
+}
+
+fn of_module(module: &Module, given: &Map, task: &Task) -> Option<ArgumentError> {
+    let declared = (module.arguments)();
     let hidden = given.keys().filter_map(Value::as_str).find(|k| k.starts_with('_') && *k != "_raw_params");
     if let Some(name) = hidden {
         let message = format!("`{}` has no argument `{name}`", module.name);
         return Some(ArgumentError { argument: Some(name.to_string()), message, hint: None });
     }
-    if let Err(error) = refuse_unknown(module.name, given, &(module.arguments)()) {
+    if let Err(error) = refuse_unknown(module.name, given, &declared) {
         return Some(error);
     }
-    let open = task.action.args.iter().any(|(_, node)| has_template(node)) || task.action.free_form.as_ref().is_some_and(has_template);
-    let defaults = task.keywords.other("module_defaults").is_some();
-    if open || defaults || COMPLETED.contains(&module.name) {
+    if has_defaults(task) {
         return None;
     }
-    (module.check)(given).err()
+    let names = |argument: &Argument| std::iter::once(argument.name).chain(argument.aliases.iter().copied()).any(|n| given.contains_key(n));
+    let missing = declared.iter().find(|argument| argument.required && !names(argument));
+    let open = task.action.args.iter().any(|(_, node)| has_template(node)) || task.action.free_form.as_ref().is_some_and(has_template);
+    match missing {
+        Some(argument) if open || COMPLETED.contains(&module.name) => {
+            let message = format!("`{}` needs the argument `{}`", module.name, argument.name);
+            Some(ArgumentError { argument: None, message, hint: None })
+        }
+        _ if open || COMPLETED.contains(&module.name) => None,
+        _ => (module.check)(given).err(),
+    }
+}
+
+/// Whether `module_defaults` may give what the task does not.
+fn has_defaults(task: &Task) -> bool {
+    task.keywords.other("module_defaults").is_some()
 }
 
 fn placed(task: &Task, error: ArgumentError) -> Diagnostic {
-    let node = error.argument.as_ref().and_then(|name| task.action.args.iter().find(|(k, _)| k == name));
-    let place = node.map_or(&task.action.place, |(_, node)| node.place());
-    let mut diagnostic = Diagnostic::input(error.message).at(place);
+    let argument = error.argument.as_ref().and_then(|name| task.action.args.iter().find(|(k, _)| k == name));
+    let place = match argument {
+        Some((name, node)) if error.message.contains("has no argument") => before(node.place(), name),
+        Some((_, node)) => node.place().clone(),
+        None => task.action.place.clone(),
+    };
+    let mut diagnostic = Diagnostic::input(error.message).at(&place);
     diagnostic.hints.extend(error.hint);
     diagnostic
+}
+
+/// Where the name of an argument stands, if it is on the line of its value; else the value's place.
+fn before(value: &Place, name: &str) -> Place {
+    let line = value.source.line(value.line).unwrap_or_default();
+    let lead: String = line.chars().take((value.column as usize).saturating_sub(1) + name.chars().count() + 1).collect();
+    match lead
+        .rmatch_indices(name)
+        .map(|(at, _)| at)
+        .find(|at| lead[at + name.len()..].trim_start_matches(['"', '\'']).starts_with([':', '=']))
+    {
+        Some(at) => {
+            let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(0);
+            Place { column: count(&lead[..at]) + 1, length: count(name), ..value.clone() }
+        }
+        None => value.clone(),
+    }
 }
 
 /// Whether templates stand anywhere in a value.

@@ -70,6 +70,7 @@ impl Compiler {
         let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: 0 };
         let written = play.play.clone();
         let context = unfold.inherit(base, &written.keywords)?;
+        unfold.out.problems.extend(super::check::variables(&written.keywords.vars, &self.templates));
         unfold.gather(&context)?;
         // Roles' variables are seen by the whole play, so they are known before the first task is looked at.
         let mut roles = Vec::new();
@@ -288,7 +289,7 @@ impl Unfold<'_> {
         if select && !self.compiler.selection.takes(&context.tags) {
             return Ok(());
         }
-        self.out.problems.extend(super::check::arguments(task));
+        self.out.problems.extend(super::check::mistakes(task, &self.compiler.templates));
         let is_flush = crate::playbook::short_name(&task.action.module) == "meta"
             && task.action.free_form.as_ref().and_then(Node::as_str) == Some("flush_handlers");
         if is_flush && context.when.is_empty() {
@@ -483,8 +484,9 @@ fn candidates(name: &str, context: &Context, play: &PlayInstance) -> Vec<PathBuf
 /// The error for a task file that is nowhere.
 pub fn missing_file(name: &str, context: &Context, play: &PlayInstance, place: &Place) -> Box<Diagnostic> {
     let mut error = Diagnostic::input(format!("task file `{name}` does not exist")).at(place);
-    for path in candidates(name, context, play) {
-        error = error.note(format!("looked for {}", path.display()));
-    }
+    let paths = candidates(name, context, play);
+    let near = paths.iter().find_map(|path| crate::source::near(path));
+    error = error.note(format!("looked for {}", crate::source::listed(&paths)));
+    error.hints.extend(near.map(|near| format!("did you mean `{near}`?")));
     Box::new(error)
 }

@@ -265,7 +265,6 @@ fn home(path: &str) -> PathBuf {
 
 fn not_found(name: &str, folders: &[PathBuf]) -> Diagnostic {
     let known: Vec<String> = folders.iter().rev().skip(1).rev().flat_map(|folder| names_in(folder)).collect();
-    let shown: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
     let error = Diagnostic::input(format!("role `{name}` was not found"));
-    error.note(format!("searched in: {}", shown.join(", "))).nearest(name, known.iter().map(String::as_str))
+    error.note(format!("searched in: {}", crate::source::listed(folders))).nearest(name, known.iter().map(String::as_str))
 }

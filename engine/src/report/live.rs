@@ -6,6 +6,7 @@ use crate::apply::Counts;
 use crate::event::{Changed, Event, Observer, Status, TaskName, TaskResult};
 use crate::plan::shown;
 use crate::vars::lock;
+use indexmap::IndexMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use modules::change::Action;
 use modules::value::Value;
@@ -97,7 +98,7 @@ impl Live {
         let p = self.paint;
         let failed = matches!(result.status, Status::Failed | Status::Unreachable);
         let debug = crate::playbook::short_name(&task.module) == "debug" && result.status == Status::Ok;
-        if self.quiet && self.verbosity == 0 && !result.is_failure() {
+        if self.quiet && self.verbosity == 0 {
             return None;
         }
         let (mark, always) = match result.status {
@@ -122,7 +123,7 @@ impl Live {
             let _ = write!(line, "\n{}", message_of(&result.value));
         }
         if failed {
-            let _ = write!(line, "\n{}", indented(result.message.as_deref().unwrap_or_default()));
+            let _ = write!(line, "\n{}", indented(super::reason(result)));
         }
         if self.verbosity > 0 || self.quiet {
             self.details(&mut line, result);
@@ -147,30 +148,61 @@ impl Live {
     }
 
     fn warn(&self, text: &str) {
+        self.warn_once(format!("{}: {text}", self.paint.yellow("warning")));
+    }
+
+    fn warn_once(&self, text: String) {
         let mut state = lock(&self.state);
-        if !state.warnings.iter().any(|w| w == text) {
-            state.warnings.push(text.to_string());
+        if !state.warnings.contains(&text) {
+            state.warnings.push(text.clone());
             drop(state);
-            self.say(&format!("{}: {text}", self.paint.yellow("warning")));
+            self.say(&text);
         }
     }
 
-    /// What is shown when the run is over: every failure with the host's last lines, then one line a host that did something.
-    pub fn finish(&self, counts: &[(String, Counts)]) -> String {
-        let p = self.paint;
+    /// Every failure with what it is about and the host's last lines; hosts that failed alike together.
+    pub fn failures(&self) -> String {
+        // In the order of the tasks, since hosts come to their ends in any order.
+        let mut failures = lock(&self.state).failures.clone();
+        failures.sort_by(|(a, one, _), (b, other, _)| (one.id, a).cmp(&(other.id, b)));
+        let mut alike: IndexMap<(u32, bool, String), (Vec<String>, Arc<TaskName>)> = IndexMap::new();
+        for (host, task, result) in &failures {
+            let key = (task.id, result.status == Status::Unreachable, self.failure(task, result));
+            alike.entry(key).or_insert_with(|| (Vec::new(), task.clone())).0.push(host.clone());
+        }
         let mut out = String::new();
-        for (host, task, result) in &lock(&self.state).failures {
-            let what = if result.status == Status::Unreachable { "unreachable" } else { "failed" };
-            let _ = writeln!(out, "\n{}: {host}: {}", p.red(what), p.bold(&task.name));
-            let _ = writeln!(out, "  --> {}", task.place);
-            let _ = writeln!(out, "{}", indented(result.message.as_deref().unwrap_or("no message")));
-            last_lines(&mut out, &result.value);
-            if let Some(hint) = &result.hint {
-                let _ = writeln!(out, "hint: {hint}");
+        for ((_, unreachable, text), (hosts, task)) in alike {
+            let what = if unreachable { "unreachable" } else { "failed" };
+            let _ = write!(out, "\n{}: {}: {}\n{text}", self.paint.red(what), hosts.join(", "), self.paint.bold(&task.name));
+        }
+        out
+    }
+
+    fn failure(&self, task: &TaskName, result: &TaskResult) -> String {
+        let mut out = String::new();
+        match &result.problem {
+            Some(problem) => {
+                if problem.place.is_none() {
+                    let _ = writeln!(out, "  --> {}", task.place);
+                }
+                out.push_str(&problem.render(self.paint.colour));
+                items(&mut out, &result.value);
+            }
+            None => {
+                let _ = writeln!(out, "  --> {}", task.place);
+                let _ = writeln!(out, "{}", indented(result.message.as_deref().unwrap_or("no message")));
+                last_lines(&mut out, &result.value);
+                if let Some(hint) = &result.hint {
+                    let _ = writeln!(out, "hint: {hint}");
+                }
             }
         }
-        let _ = writeln!(out, "\n{}", totals(counts, self.started.elapsed(), p));
         out
+    }
+
+    /// What is shown when the run is over: the failures, then one line a host that did something.
+    pub fn finish(&self, counts: &[(String, Counts)]) -> String {
+        format!("{}\n{}\n", self.failures(), totals(counts, self.started.elapsed(), self.paint))
     }
 }
 
@@ -213,10 +245,21 @@ fn message_of(value: &Value) -> String {
     indented(&shown.join("\n"))
 }
 
-fn last_lines(out: &mut String, value: &Value) {
+/// The failed items of a loop, or the result itself.
+fn failed(value: &Value) -> Vec<Value> {
     let results = value.get("results").and_then(Value::as_list).map(<[Value]>::to_vec);
-    let failed = results.unwrap_or_else(|| vec![value.clone()]).into_iter().filter(|v| v.get("failed").is_some_and(Value::truthy));
-    for item in failed {
+    let results = results.unwrap_or_else(|| vec![value.clone()]);
+    results.into_iter().filter(|v| v.get("failed").is_some_and(Value::truthy)).collect()
+}
+
+fn items(out: &mut String, value: &Value) {
+    for label in failed(value).iter().filter_map(|item| item.get("item")) {
+        let _ = writeln!(out, "    item {}", brief(label, 60));
+    }
+}
+
+fn last_lines(out: &mut String, value: &Value) {
+    for item in failed(value) {
         if let Some(label) = item.get("item") {
             let _ = writeln!(out, "    item {}: {}", brief(label, 60), item.get("msg").map(|m| brief(m, 200)).unwrap_or_default());
         }
@@ -241,7 +284,6 @@ impl Observer for Live {
                 let hosts = if hosts.len() > 8 { format!("{} hosts", hosts.len()) } else { hosts.join(", ") };
                 self.say(&format!("{} {}", self.paint.bold(play), self.paint.dim(&format!("on {hosts}"))));
             }
-            Event::PlayEmpty { play, pattern } => self.warn(&format!("play `{play}` has no hosts: nothing matches `{pattern}`")),
             Event::TaskStarted { task, host } => self.begin(host, task),
             Event::TaskDone { task, host, result } => self.done(task, host, result),
             Event::ItemDone { task, host, result } if self.verbosity > 0 => {
@@ -251,7 +293,10 @@ impl Observer for Live {
             Event::Retry { task, host, left } if !self.quiet => {
                 self.say(&format!("      again  {host}  {}  {left} tries left", task.name));
             }
-            Event::Warning { text } => self.warn(text),
+            Event::Warning { problem: Some(problem), .. } => {
+                self.warn_once(problem.render_warning(self.paint.colour).trim_end().to_string())
+            }
+            Event::Warning { text, .. } => self.warn(text),
             Event::Message { host, text } => self.say(&format!("             {host}: {text}")),
             _ => {}
         }

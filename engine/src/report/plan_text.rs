@@ -76,11 +76,8 @@ fn of_host(plan: &Plan, host: &str, paint: Paint) -> String {
 
 fn failure(out: &mut String, task: &PlannedTask, result: &TaskResult, paint: Paint) {
     line(out, &paint.red("x"), &task.name.module, "", "", task, paint);
-    for text in result.message.as_deref().unwrap_or_default().lines() {
+    for text in super::reason(result).lines() {
         let _ = writeln!(out, "        {}", paint.red(text));
-    }
-    if let Some(hint) = &result.hint {
-        let _ = writeln!(out, "        hint: {hint}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bare expressions: `when`, `that`, `until`, `changed_when`, `failed_when`.
 
 use super::Condition;
-use super::render::{evaluate, is_template, settled};
+use super::render::{Engines, evaluate, is_template, read, settled};
 use super::scope::Frame;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::yaml::{Data, Node};
@@ -22,15 +22,23 @@ fn said(truth: bool) -> Condition {
     if truth { Condition::True } else { Condition::False }
 }
 
-fn expression(text: &str, node: &Node, frame: &Arc<Frame>) -> Result<Condition> {
-    let bare = match is_template(text) {
-        true => unwrapped(text),
-        false => text.to_owned(),
-    };
-    if bare.trim().is_empty() {
-        return Ok(Condition::True);
+/// Whether a condition can be read.
+pub(super) fn readable(node: &Node, engines: &Engines) -> Result<()> {
+    match node.data() {
+        Data::Str(text) => template(text).map_or(Ok(()), |template| read(&template, node.place(), engines)),
+        Data::Map(_) | Data::List(_) => Err(Box::new(not_boolean(&super::render::plain(node)).at(node.place()))),
+        _ => Ok(()),
     }
-    let template = format!("{{{{ {} }}}}", bare.trim_end());
+}
+
+/// An expression as a template; an empty one has none.
+fn template(text: &str) -> Option<String> {
+    let bare = if is_template(text) { unwrapped(text) } else { text.to_owned() };
+    (!bare.trim().is_empty()).then(|| format!("{{{{ {} }}}}", bare.trim_end()))
+}
+
+fn expression(text: &str, node: &Node, frame: &Arc<Frame>) -> Result<Condition> {
+    let Some(template) = template(text) else { return Ok(Condition::True) };
     let value = settled(node.place(), frame, || evaluate(&template, node.place(), frame))?;
     if let Some(what) = value.first_unknown() {
         return Ok(Condition::Unknown(what.to_owned()));

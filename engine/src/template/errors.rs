@@ -83,15 +83,36 @@ pub(super) fn diagnose(error: &Error, place: &Place, file: Option<usize>, frame:
     }
     let at = spot(deepest, place, file);
     match deepest.kind() {
-        ErrorKind::UndefinedError => undefined(deepest, frame).at(&at),
-        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => unknown_name(deepest).at(&at),
-        ErrorKind::SyntaxError | ErrorKind::BadEscape => {
-            Diagnostic::new(Kind::Template, format!("cannot read this template: {}", deepest.detail().unwrap_or("syntax error"))).at(&at)
-        }
+        ErrorKind::UndefinedError => marked(undefined(deepest, frame), &at),
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => marked(unknown_name(deepest), &at),
+        ErrorKind::SyntaxError | ErrorKind::BadEscape => unreadable(deepest, place, file),
         _ => match undefined_in_detail(deepest) {
-            Some(_) => undefined(deepest, frame).at(&at),
+            Some(_) => marked(undefined(deepest, frame), &at),
             None => Diagnostic::new(Kind::Template, sentence(deepest)).at(&at),
         },
+    }
+}
+
+/// The message for a template that cannot be read.
+pub(super) fn unreadable(error: &Error, place: &Place, file: Option<usize>) -> Diagnostic {
+    let detail = error.detail().unwrap_or("syntax error").replace("end of variable block", "end of the expression");
+    Diagnostic::new(Kind::Template, format!("cannot read this template: {detail}")).at(&spot(error, place, file))
+}
+
+/// Puts the mark under the name that the message speaks of last, where that stands on the line.
+fn marked(error: Diagnostic, place: &Place) -> Diagnostic {
+    let name = error.summary.split('`').nth_back(1).map(str::to_owned);
+    let line = place.source.line(place.line).unwrap_or_default();
+    let lead: usize = line.chars().take((place.column as usize).saturating_sub(1)).map(char::len_utf8).sum();
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let alone = |at: &usize, name: &str| !line[..*at].ends_with(word) && !line[at + name.len()..].starts_with(word);
+    let found = name.as_deref().and_then(|name| {
+        let at = line.match_indices(name).map(|(at, _)| at).filter(|at| *at >= lead).find(|at| alone(at, name))?;
+        Some((line[..at].chars().count(), name.chars().count()))
+    });
+    match found.and_then(|(at, length)| Some((u32::try_from(at).ok()?, u32::try_from(length).ok()?))) {
+        Some((at, length)) => error.at(&Place { column: at + 1, length, ..place.clone() }),
+        None => error.at(place),
     }
 }
 

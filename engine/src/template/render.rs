@@ -1,7 +1,7 @@
 //! Runs templates: one environment per syntax, templates compiled once, the value of a lone expression kept.
 
 use super::convert::{data, text_of};
-use super::errors::{diagnose, refuse};
+use super::errors::{diagnose, refuse, unreadable};
 use super::objects::{self, Undefined};
 use super::rewrite::{self, rewrite};
 use super::scope::{Frame, Names};
@@ -254,6 +254,23 @@ pub(super) fn evaluate_with(syntax: &Syntax, text: &str, place: &Place, file: Op
         })
     };
     frame.run(run).map_err(|e: Error| Box::new(diagnose(&e, place, file, frame)))
+}
+
+/// Whether a template that stands at `place` can be read.
+pub(super) fn read(text: &str, place: &Place, engines: &Engines) -> Result<()> {
+    let engine = engines.of(&Syntax::default());
+    let read = engine.and_then(|engine| engine.environment.get_template(&format!("{TEXT}{text}")).map(|_| ()));
+    read.map_err(|error| Box::new(unreadable(&error, place, None)))
+}
+
+/// Whether every template in a node can be read.
+pub(super) fn readable(node: &Node, engines: &Engines) -> Result<()> {
+    match node.data() {
+        Data::Str(text) if is_template(text) => read(text, node.place(), engines),
+        Data::List(items) => items.iter().try_for_each(|item| readable(item, engines)),
+        Data::Map(pairs) => pairs.iter().try_for_each(|(key, value)| readable(key, engines).and_then(|()| readable(value, engines))),
+        _ => Ok(()),
+    }
 }
 
 /// Data of a node without any rendering.

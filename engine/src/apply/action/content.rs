@@ -81,7 +81,10 @@ fn find(at: &At<'_>, scope: &HostScope, kind: &str, name: &str) -> Result<PathBu
         let place = at.task.action.args.iter().find(|(k, _)| k == "src").map_or(&at.task.action.place, |(_, n)| n.place());
         let what = if kind == "templates" { "template" } else { "file" };
         let error = Diagnostic::input(format!("{what} `{name}` does not exist")).at(place);
-        Box::new(folders.iter().fold(error, |e, dir| e.note(format!("looked in {}", dir.display()))))
+        let near = folders.iter().find_map(|dir| crate::source::near(&dir.join(&wanted)));
+        let mut error = error.note(format!("looked in {}", crate::source::listed(&folders)));
+        error.hints.extend(near.map(|near| format!("did you mean `{near}`?")));
+        Box::new(error)
     })
 }
 

@@ -80,7 +80,7 @@ fn find(scope: &HostScope, file: &str) -> Option<PathBuf> {
 fn missing(at: &At<'_>, scope: &HostScope, file: &str) -> Box<Diagnostic> {
     use crate::template::Scope;
     let error = Diagnostic::input(format!("variables file `{file}` does not exist")).at(&at.task.action.place);
-    Box::new(scope.search_path("vars").iter().fold(error, |e, dir| e.note(format!("looked in {}", dir.display()))))
+    Box::new(error.note(format!("looked in {}", crate::source::listed(&scope.search_path("vars")))))
 }
 
 /// Files of a folder as `include_vars: dir=` selects them, sorted.

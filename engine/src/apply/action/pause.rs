@@ -33,7 +33,7 @@ pub(super) async fn pause(at: &At<'_>, args: &Map) -> Result<Performed> {
         }
         None => {
             let text = "`pause` waits for nobody: standard input is no terminal, so it goes on".to_string();
-            at.run.observer.observe(&Event::Warning { text });
+            at.run.observer.observe(&Event::Warning { text, problem: None });
         }
     }
     returns.insert("user_input".into(), answer.into());

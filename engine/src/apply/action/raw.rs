@@ -41,7 +41,11 @@ pub(super) async fn raw(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Pe
     let done = Performed { changed: Changed::Yes, changes: vec![change], delegate: target.delegate, ..Performed::ok(returns) };
     Ok(match output.success() {
         true => done,
-        false => Performed { status: Status::Failed, message: Some("non-zero return code".into()), ..done },
+        false => {
+            let mut done = done;
+            done.returns.insert("msg".into(), "non-zero return code".into());
+            Performed { status: Status::Failed, message: Some(format!("the command exited with code {}", output.code)), ..done }
+        }
     })
 }
 

@@ -230,6 +230,7 @@ fn whole(outcomes: Vec<Outcome>) -> Outcome {
         broken: outcomes.iter().any(|o| o.broken),
         message: failure.or_else(|| outcomes.iter().find(|o| o.status == status)).and_then(|o| o.message.clone()),
         hint: failure.and_then(|o| o.hint.clone()),
+        problem: failure.and_then(|o| o.problem.clone()),
         delegate: outcomes.last().and_then(|o| o.delegate.clone()),
         facts,
         learner: outcomes.last().map_or(Learner::Own, |o| o.learner.clone()),

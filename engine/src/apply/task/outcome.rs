@@ -5,6 +5,7 @@ use crate::error::Diagnostic;
 use crate::event::{Changed, Status, TaskResult};
 use modules::change::Change;
 use modules::value::{Map, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The outcome of a task, or of one item of its loop.
@@ -24,6 +25,7 @@ pub(in crate::apply) struct Outcome {
     pub(in crate::apply) message: Option<String>,
     pub(in crate::apply) hint: Option<String>,
     pub(in crate::apply) delegate: Option<String>,
+    pub(in crate::apply) problem: Option<Arc<Diagnostic>>,
 }
 
 impl Outcome {
@@ -42,6 +44,7 @@ impl Outcome {
             message: None,
             hint: None,
             delegate: None,
+            problem: None,
         }
     }
 
@@ -69,7 +72,8 @@ impl Outcome {
 
     /// The outcome of a module or action.
     pub(in crate::apply) fn of(performed: Performed, register: &str) -> Outcome {
-        let Performed { status, changed, mut returns, changes, warnings, message, hint, learner, set, delegate, broken } = performed;
+        let Performed { status, changed, mut returns, changes, warnings, message, hint, learner, set, delegate, broken, problem } =
+            performed;
         if status == Status::Unknown && returns.is_empty() {
             let mut outcome = Outcome::unknown(register, message.unwrap_or_default());
             outcome.changes = changes;
@@ -122,6 +126,7 @@ impl Outcome {
             message,
             hint,
             delegate,
+            problem,
             ignored: false,
         }
     }
@@ -167,6 +172,7 @@ impl Outcome {
         } else if !failed && self.status == Status::Failed {
             self.status = Status::Ok;
             self.message = None;
+            self.problem = None;
         }
     }
 
@@ -190,6 +196,7 @@ impl Outcome {
             value: if hidden { censored() } else { self.value.redacted() },
             message: if hidden { self.message.as_ref().map(|_| "(hidden: `no_log: true`)".into()) } else { self.message.clone() },
             hint: if hidden { None } else { self.hint.clone() },
+            problem: if hidden { None } else { self.problem.clone() },
             warnings: if hidden { Vec::new() } else { self.warnings.clone() },
             delegate: self.delegate.clone(),
             item: if hidden { item.map(|_| "(sensitive)".into()) } else { item },
