@@ -51,6 +51,8 @@ pub struct Settings {
     pub force_handlers: bool,
     /// `--limit`.
     pub limit: Option<String>,
+    /// Whether every task waits until all hosts have come to it.
+    pub lockstep: bool,
 }
 
 /// One run over playbooks.
@@ -85,6 +87,19 @@ pub struct PlayUse {
     pub play: Arc<Play>,
     /// Keywords of the imports that led here, outermost first.
     pub imports: Vec<Arc<Keywords>>,
+}
+
+/// A play's hosts and tasks, for people.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// Its rendered name.
+    pub name: String,
+    /// Hosts it selects.
+    pub hosts: Vec<String>,
+    /// Tags of the play itself.
+    pub tags: Vec<String>,
+    /// Names and tags of its tasks; includes are not followed.
+    pub tasks: Vec<(String, Vec<String>)>,
 }
 
 /// Everything that a run needs from outside.
@@ -165,6 +180,17 @@ impl Run {
             }
         }
         if problems.is_empty() { Ok(graphs) } else { Err(problems) }
+    }
+
+    /// What each play of a playbook would do, for `--list-tasks` and the like.
+    pub fn listings(self: &Arc<Run>, path: &Path) -> Result<Vec<Listing>, Vec<Diagnostic>> {
+        let mut listings = Vec::new();
+        for used in self.flatten(path, &[], 0)? {
+            let dir = used.play.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+            self.fleet.enter_playbook(PlaybookVars::read(&dir)?);
+            listings.push(play::listing(self, &used, &dir)?);
+        }
+        Ok(listings)
     }
 
     /// The plays of a playbook, imports followed.

@@ -1,5 +1,6 @@
 //! Reports: plans and runs for people and for programs. They only render.
 
+pub mod familiar;
 pub mod live;
 pub mod paint;
 pub mod plan_text;

@@ -42,7 +42,7 @@ pub(super) async fn request(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>]) ->
             let entry = waiting.entry(step.id).or_default();
             entry.extend(for_hosts.iter().map(|host| (host.clone(), wanted.clone())));
             let mut included = Map::new();
-            included.insert("include".into(), wanted.first().map_or_else(String::new, |r| r.key.clone()).into());
+            included.insert("include".into(), Value::list(wanted.iter().map(|r| Value::str(&r.key))));
             let performed = super::action::Performed::ok(included);
             Outcome::of(performed, &at.name.name)
         }

@@ -68,6 +68,22 @@ pub(super) fn graph(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<(Stri
     Ok((name, dag))
 }
 
+/// What a play would do, as far as that is known before it runs.
+pub(super) fn listing(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<super::Listing> {
+    let Prepared { name, vars, hosts, scope, .. } = prepare(run, used, dir)?;
+    let instance = instance(run, used, dir, name.clone(), vars, hosts.clone(), hosts.clone())?;
+    let (_, steps) = compile(run, used, instance, &scope)?;
+    let tags = used.play.keywords.tags.iter().filter_map(Node::as_str).flat_map(|t| t.split(','));
+    let tags = tags.map(|t| t.trim().to_string()).collect();
+    let tasks = steps.iter().filter_map(|step| {
+        let task = step.task().filter(|_| step.module() != "setup")?;
+        let own = task.name.as_ref().and_then(Node::as_str).unwrap_or(&task.action.module);
+        let name = step.context.role.as_ref().map_or_else(|| own.to_string(), |role| format!("{} : {own}", role.name));
+        Some((name, step.context.tags.clone()))
+    });
+    Ok(super::Listing { name, hosts, tags, tasks: tasks.collect() })
+}
+
 /// Runs a play: selects hosts, splits them as `serial` says, walks each batch.
 pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<()> {
     let Prepared { name, pattern, vars, mut hosts, scope } = prepare(run, used, dir)?;
@@ -321,7 +337,7 @@ pub(super) fn grow(
         };
         run.templates.value(node, &scope.shared()).is_ok_and(|v| bool::from_value(&v).unwrap_or(false))
     };
-    let observes = |step: &Step| observes_others(step);
+    let observes = |step: &Step| run.settings.lockstep || observes_others(step);
     append(dag, fragments, entry, &Order { strategy: batch.strategy, observes: &observes, once: &once })
 }
 

@@ -4,6 +4,7 @@ mod agent;
 mod apply;
 mod config;
 mod facts;
+mod familiar;
 mod graph;
 mod inventory;
 mod modules;
@@ -52,6 +53,9 @@ enum Command {
 
 /// Runs the program; the exit codes are those of [`crate::error`].
 pub fn main() -> ExitCode {
+    if familiar::is_called() {
+        return familiar::main();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

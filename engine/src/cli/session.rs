@@ -76,6 +76,11 @@ impl Session {
         })
     }
 
+    /// Every task waits for all hosts, so that output comes task by task.
+    pub(super) fn lockstep(&mut self) {
+        self.settings.lockstep = true;
+    }
+
     /// A run that is told to `observer`; `live` changes hosts.
     pub(super) fn run(&self, live: bool, observer: Arc<dyn Observer>) -> Result<Arc<Run>, Vec<Diagnostic>> {
         let mut extra = indexmap::IndexMap::new();
@@ -162,6 +167,7 @@ fn settings(hosts: &InventoryOptions, c: &ConnectionOptions, p: &PlaybookOptions
         forks: c.forks.or_else(|| number("ANSIBLE_FORKS", "forks").map(|n| n as usize)).unwrap_or(FORKS),
         force_handlers: p.force_handlers || config.flag("ANSIBLE_FORCE_HANDLERS", "defaults", "force_handlers").unwrap_or(false),
         limit: hosts.limit.clone(),
+        lockstep: false,
     })
 }
 

@@ -122,12 +122,15 @@ fn needs_barrier(step: &Step, order: &Order<'_>) -> bool {
     if matches!(step.kind, StepKind::BlockEnd(_)) {
         return false;
     }
+    if (order.observes)(step) {
+        return true;
+    }
     let effects = match step.module() {
         "debug" | "set_fact" | "assert" | "fail" | "template" | "setup" | "include_vars" | "script" => Effects::Local,
         "include_tasks" | "include_role" | "include" => Effects::Local,
         name => modules::registry::find(name).map_or(Effects::World, |m| m.effects),
     };
-    effects == Effects::World || (order.observes)(step)
+    effects == Effects::World
 }
 
 /// Waits of several hosts meet in one node, so that edges grow with the hosts and not with their square.

@@ -126,6 +126,19 @@ fn attribute(out: &mut String, action: Action, field: &Field, width: usize, pain
     };
 }
 
+/// The diffs of what a result changed in texts, each as `--diff` shows it.
+pub(super) fn diffs(result: &TaskResult, paint: Paint) -> Vec<String> {
+    let mut out = Vec::new();
+    for change in shown(result) {
+        for diff in change.fields.iter().filter_map(|field| text_diff(field, paint)) {
+            let head = format!("--- before: {0}\n+++ after: {0}", change.name);
+            let lines: Vec<&str> = diff.lines().map(|l| l.strip_prefix("        ").unwrap_or(l)).collect();
+            out.push(format!("{head}\n{}\n", lines.join("\n")));
+        }
+    }
+    out
+}
+
 /// A unified diff, for text of several lines.
 fn text_diff(field: &Field, paint: Paint) -> Option<String> {
     let text = |v: &Value| match v {
