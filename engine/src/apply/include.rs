@@ -25,6 +25,14 @@ pub(super) struct Request {
     key: String,
 }
 
+impl Request {
+    /// What is included, and for which item of a loop.
+    fn shown(&self) -> Value {
+        let item = self.context.locals.get("ansible_loop_var").and_then(|name| self.context.locals.get(name));
+        Value::map([("file", Value::str(&self.key)), ("item", item.cloned().unwrap_or_default())])
+    }
+}
+
 /// A host, and what it wants included, in order.
 pub(super) type Wanted = (Arc<str>, Vec<Request>);
 
@@ -42,7 +50,7 @@ pub(super) async fn request(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>]) ->
             let entry = waiting.entry(step.id).or_default();
             entry.extend(for_hosts.iter().map(|host| (host.clone(), wanted.clone())));
             let mut included = Map::new();
-            included.insert("include".into(), Value::list(wanted.iter().map(|r| Value::str(&r.key))));
+            included.insert("include".into(), Value::list(wanted.iter().map(Request::shown)));
             let performed = super::action::Performed::ok(included);
             Outcome::of(performed, &at.name.name)
         }
@@ -107,7 +115,7 @@ fn one(at: &At<'_>, step: &Step, scope: &HostScope, locals: Map) -> Result<(Answ
             let place = at.task.action.free_form.as_ref().map_or(&at.task.action.place, Node::place);
             let path = task_file(&name, &context, &at.batch.instance);
             let path = path.ok_or_else(|| missing_file(&name, &context, &at.batch.instance, place))?;
-            let key = path.display().to_string();
+            let key = std::path::absolute(&path).unwrap_or_else(|_| path.clone()).display().to_string();
             (Included::Tasks(path), key)
         }
     };

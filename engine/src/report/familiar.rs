@@ -19,13 +19,16 @@ pub struct Familiar {
     state: Mutex<State>,
 }
 
+/// A step, the file it includes, and for which item of a loop.
+type Inclusion = (u32, String, String);
+
 #[derive(Default)]
 struct State {
     /// The step whose heading was printed last.
     heading: Option<u32>,
     /// Hosts that included the same file at one step, until another event comes.
-    included: HashMap<(u32, String), Vec<String>>,
-    order: Vec<(u32, String)>,
+    included: HashMap<Inclusion, Vec<String>>,
+    order: Vec<Inclusion>,
 }
 
 impl Familiar {
@@ -75,14 +78,16 @@ impl Familiar {
         let (order, mut included) = (std::mem::take(&mut state.order), std::mem::take(&mut state.included));
         for key in order {
             let hosts = included.remove(&key).unwrap_or_default();
-            say(&self.paint.cyan(&format!("included: {} for {}", key.1, hosts.join(", "))));
+            say(&self.paint.cyan(&format!("included: {} for {}{}", key.1, hosts.join(", "), key.2)));
         }
     }
 
     fn done(&self, task: &TaskName, host: &str, result: &TaskResult) {
         if matches!(short_name(&task.module), "include_tasks" | "include_role" | "include") && result.status == Status::Ok {
             for file in result.value.get("include").and_then(Value::as_list).unwrap_or_default() {
-                let key = (task.id, file.to_string());
+                let item = file.get("item").filter(|i| !matches!(i, Value::Null)).map(|i| format!(" => (item={i})"));
+                let name = file.get("file").map(Value::to_string).unwrap_or_default();
+                let key = (task.id, name, item.unwrap_or_default());
                 let mut state = lock(&self.state);
                 if !state.order.contains(&key) {
                     state.order.push(key.clone());
