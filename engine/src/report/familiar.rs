@@ -215,7 +215,7 @@ impl Observer for Familiar {
                 say(&self.paint.cyan(&format!("FAILED - RETRYING: [{host}]: {} ({left} retries left).", task.name)));
             }
             Event::TaskDone { task, host, result } => self.done(task, host, result),
-            Event::Warning { text } => eprintln!("{}", self.paint.yellow(&format!("[WARNING]: {text}"))),
+            Event::Warning { text, .. } => eprintln!("{}", self.paint.yellow(&format!("[WARNING]: {text}"))),
             Event::Message { text, .. } => say(text),
         }
     }
