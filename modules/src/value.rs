@@ -1,10 +1,10 @@
 //! The values that playbooks, templates, modules and results exchange: Python's data, plus *unknown* and *secret*.
 
+mod python;
+mod wire;
+
 use indexmap::{Equivalent, IndexMap};
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
+pub use python::{python_float, python_quoted};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -220,93 +220,6 @@ impl Value {
     }
 }
 
-/// Text as Python's `str()` shows it: text bare, `True`, `None`, containers with quoted items.
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Str(s) => f.write_str(s),
-            v => v.repr(f),
-        }
-    }
-}
-
-impl Value {
-    fn repr(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Null => f.write_str("None"),
-            Value::Bool(b) => f.write_str(if *b { "True" } else { "False" }),
-            Value::Int(i) => write!(f, "{i}"),
-            Value::Float(x) => f.write_str(&python_float(*x)),
-            Value::Str(s) => f.write_str(&python_quoted(s)),
-            Value::List(l) => {
-                f.write_str("[")?;
-                for (i, v) in l.iter().enumerate() {
-                    if i > 0 {
-                        f.write_str(", ")?;
-                    }
-                    v.repr(f)?;
-                }
-                f.write_str("]")
-            }
-            Value::Map(m) => {
-                f.write_str("{")?;
-                for (i, (k, v)) in m.iter().enumerate() {
-                    if i > 0 {
-                        f.write_str(", ")?;
-                    }
-                    k.repr(f)?;
-                    f.write_str(": ")?;
-                    v.repr(f)?;
-                }
-                f.write_str("}")
-            }
-            Value::Unknown(_) => f.write_str("(known after apply)"),
-            Value::Secret(_) => f.write_str("(sensitive)"),
-        }
-    }
-}
-
-/// A float as Python's `repr()` prints it: `1.0`, `1e+16`, `inf`.
-pub fn python_float(x: f64) -> String {
-    if x.is_nan() {
-        return "nan".into();
-    }
-    if x.is_infinite() {
-        return if x > 0.0 { "inf".into() } else { "-inf".into() };
-    }
-    let magnitude = x.abs();
-    if magnitude != 0.0 && !(1e-4..1e16).contains(&magnitude) {
-        let text = format!("{x:e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) = exponent.strip_prefix('-').map_or(("+", exponent), |d| ("-", d));
-        return format!("{mantissa}e{sign}{digits:0>2}");
-    }
-    format!("{x:?}")
-}
-
-/// Text as Python's `repr()` quotes it: single quotes unless only those occur.
-pub fn python_quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push(quote);
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            c if c == quote => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out.push(quote);
-    out
-}
-
 /// Equality as in Python: `1 == 1.0 == True`; secrets compare by what they hide, unknowns by name.
 impl PartialEq for Value {
     fn eq(&self, other: &Value) -> bool {
@@ -416,104 +329,6 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 impl<T: Into<Value>> From<Vec<T>> for Value {
     fn from(v: Vec<T>) -> Value {
         Value::list(v.into_iter().map(Into::into))
-    }
-}
-
-/// Keys that mark unknown and secret values on the wire; no playbook's key starts with a NUL.
-const UNKNOWN: &str = "\0unknown";
-const SECRET: &str = "\0secret";
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Value::Null => s.serialize_unit(),
-            Value::Bool(b) => s.serialize_bool(*b),
-            Value::Int(i) => s.serialize_i64(*i),
-            Value::Float(f) => s.serialize_f64(*f),
-            Value::Str(t) => s.serialize_str(t),
-            Value::List(l) => {
-                let mut seq = s.serialize_seq(Some(l.len()))?;
-                for v in l.iter() {
-                    seq.serialize_element(v)?;
-                }
-                seq.end()
-            }
-            Value::Map(m) => {
-                let mut map = s.serialize_map(Some(m.len()))?;
-                for (k, v) in m.iter() {
-                    map.serialize_entry(k, v)?;
-                }
-                map.end()
-            }
-            Value::Unknown(what) => {
-                let mut map = s.serialize_map(Some(1))?;
-                map.serialize_entry(UNKNOWN, what.as_ref())?;
-                map.end()
-            }
-            Value::Secret(v) => {
-                let mut map = s.serialize_map(Some(1))?;
-                map.serialize_entry(SECRET, v.as_ref())?;
-                map.end()
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Value, D::Error> {
-        struct V;
-        impl<'de> Visitor<'de> for V {
-            type Value = Value;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-            fn visit_none<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-            fn visit_some<D: Deserializer<'de>>(self, d: D) -> Result<Value, D::Error> {
-                Value::deserialize(d)
-            }
-            fn visit_bool<E>(self, b: bool) -> Result<Value, E> {
-                Ok(Value::Bool(b))
-            }
-            fn visit_i64<E>(self, i: i64) -> Result<Value, E> {
-                Ok(Value::Int(i))
-            }
-            fn visit_u64<E>(self, i: u64) -> Result<Value, E> {
-                Ok(Value::from(i))
-            }
-            fn visit_f64<E>(self, x: f64) -> Result<Value, E> {
-                Ok(Value::Float(x))
-            }
-            fn visit_str<E>(self, s: &str) -> Result<Value, E> {
-                Ok(Value::str(s))
-            }
-            fn visit_bytes<E: de::Error>(self, b: &[u8]) -> Result<Value, E> {
-                Ok(Value::str(String::from_utf8_lossy(b)))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(v) = seq.next_element()? {
-                    items.push(v);
-                }
-                Ok(Value::list(items))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-                let mut map = Map::new();
-                while let Some((k, v)) = access.next_entry::<Value, Value>()? {
-                    match k.as_str() {
-                        Some(UNKNOWN) => return Ok(Value::unknown(v.as_str().unwrap_or_default())),
-                        Some(SECRET) => return Ok(v.into_secret()),
-                        _ => map.insert(k, v),
-                    };
-                }
-                Ok(Value::Map(Arc::new(map)))
-            }
-        }
-        d.deserialize_any(V)
     }
 }
 

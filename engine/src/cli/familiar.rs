@@ -54,7 +54,9 @@ const USAGE: u8 = 2;
 /// Whether the program was called by that name.
 pub(super) fn is_called() -> bool {
     let name = std::env::args_os().next().map(std::path::PathBuf::from);
-    name.and_then(|n| n.file_name().map(|f| f == "ansible-playbook")).unwrap_or(false)
+    // Its own agent on this machine is started under whatever name the program has.
+    let agent = std::env::args_os().nth(1).is_some_and(|word| word == "agent");
+    !agent && name.and_then(|n| n.file_name().map(|f| f == "ansible-playbook")).unwrap_or(false)
 }
 
 /// Runs with that program's habits.
