@@ -6,6 +6,7 @@
 mod image;
 mod machine;
 
+use crate::program::repository;
 use machine::Machine;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -99,9 +100,19 @@ impl Number {
         }
     }
 
+    /// The mark that says whose hosts are to stay although no process holds them.
+    fn mark(&self) -> PathBuf {
+        self.folder.join("kept")
+    }
+
     /// Whether its hosts are to stay although no process holds it.
     fn kept(&self) -> bool {
-        self.folder.join("kept").exists()
+        self.mark().exists()
+    }
+
+    /// Whether they were kept from this checkout, so that it does not touch what another one keeps.
+    fn kept_here(&self) -> bool {
+        std::fs::read_to_string(self.mark()).is_ok_and(|by| Path::new(&by) == repository())
     }
 
     /// The lowest free one, cleared of what a killed run left.
@@ -116,10 +127,10 @@ impl Number {
         Err(Error::Full)
     }
 
-    /// The sets kept by hand.
+    /// The sets kept by hand from this checkout.
     fn all_kept() -> Result<Vec<Number>, Error> {
         let taken: Result<Vec<_>, _> = (0..SETS).map(Number::take).collect();
-        Ok(taken?.into_iter().flatten().filter(Number::kept).collect())
+        Ok(taken?.into_iter().flatten().filter(Number::kept_here).collect())
     }
 
     fn bridge(&self) -> String {
@@ -229,13 +240,13 @@ impl Hosts {
     /// # Errors
     /// When the mark cannot be written.
     pub fn keep(mut self) -> Result<PathBuf, Error> {
-        let mark = self.number.folder.join("kept");
-        std::fs::write(&mark, "").map_err(io(&mark))?;
+        let mark = self.number.mark();
+        std::fs::write(&mark, repository().to_string_lossy().as_bytes()).map_err(io(&mark))?;
         self.keep = true;
         Ok(self.number.folder.clone())
     }
 
-    /// Removes all hosts that were kept; how many sets there were.
+    /// Removes all hosts that were kept from this checkout; how many sets there were.
     ///
     /// # Errors
     /// When one cannot be removed.
