@@ -13,7 +13,7 @@ mod role;
 mod tests;
 mod words;
 
-pub use action::key_values;
+pub use action::{key_values, unknown_module};
 pub use actions::{known_module, short_name};
 pub use loader::Loader;
 pub use role::Role;

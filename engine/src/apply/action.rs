@@ -101,7 +101,7 @@ impl Performed {
 
 /// Does what the task says, for one item.
 pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
-    let name = short_name(&at.task.action.module).to_string();
+    let name = module_name(at, scope)?;
     match name.as_str() {
         "assert" => return decide::assert(at, scope),
         "meta" => return meta::meta(at, scope).await,
@@ -126,6 +126,17 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
         "wait_for_connection" => raw::wait_for_connection(at, scope, &args).await,
         _ => on_host(at, scope, &name, args).await,
     }
+}
+
+/// The module's short name; `action: "{{ … }}"` may name it by a template.
+fn module_name(at: &At<'_>, scope: &HostScope) -> Result<String> {
+    let written = &at.task.action.module;
+    if !written.contains("{{") {
+        return Ok(short_name(written).to_string());
+    }
+    let node = Node::new(at.task.action.place.clone(), crate::yaml::Data::Str(written.as_str().into()));
+    let value = at.run.templates.value(&node, &scope.shared())?;
+    Ok(short_name(&value.to_string()).to_string())
 }
 
 /// The task's arguments, rendered: `module_defaults`, then `args`, then the task's own.
@@ -206,8 +217,7 @@ pub(in crate::apply) fn target(at: &At<'_>, scope: &HostScope) -> Result<Target>
 /// Runs a module on the task's host with rendered arguments.
 pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &str, args: Map) -> Result<Performed> {
     let Some(known) = modules::registry::find(module) else {
-        let error = Diagnostic::input(format!("unknown module `{module}`")).at(&at.task.action.place);
-        return Err(Box::new(error.nearest(module, modules::registry::MODULES.iter().map(|m| m.name))));
+        return Err(Box::new(crate::playbook::unknown_module(module, &at.task.action.place)));
     };
     if let Some(what) = args.values().find_map(Value::first_unknown) {
         let known_args: Map = args.iter().filter(|(_, v)| v.first_unknown().is_none()).map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -275,8 +285,13 @@ fn throttle(at: &At<'_>, scope: &HostScope) -> Result<Option<Arc<tokio::sync::Se
 /// `environment` of plays, blocks and the task: dictionaries or lists of them, the nearest strongest.
 fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> {
     let mut all = indexmap::IndexMap::new();
+    // Facts may be what the environment is made of: gathering them goes without it.
+    let gathers = matches!(short_name(&at.task.action.module), "setup" | "gather_facts");
     for node in at.context.others.get("environment").into_iter().flatten() {
-        let value = at.run.templates.value(node, &scope.shared())?;
+        let value = match at.run.templates.value(node, &scope.shared()) {
+            Err(error) if gathers && error.kind == crate::error::Kind::Undefined => continue,
+            value => value?,
+        };
         let dictionaries: Vec<Value> = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
         for dictionary in dictionaries {
             match dictionary.as_map() {

@@ -38,8 +38,12 @@ impl Config {
 
     /// A list of paths separated by colons, relative ones from the configuration's folder.
     pub(super) fn paths(&self, variable: &str, section: &str, key: &str) -> Vec<PathBuf> {
-        let text = self.text(variable, section, key).unwrap_or_default();
-        text.split(':').filter(|p| !p.is_empty()).map(|p| self.path(p)).collect()
+        // What stands in the environment counts from the current folder, what stands in the file from the file's.
+        let (base, text) = match std::env::var(variable).ok().filter(|v| !v.is_empty()) {
+            Some(text) => (std::env::current_dir().unwrap_or_default(), text),
+            None => (self.folder.clone(), self.text(variable, section, key).unwrap_or_default()),
+        };
+        text.split(':').filter(|p| !p.is_empty()).map(|p| if p.starts_with("~/") { self.path(p) } else { base.join(p) }).collect()
     }
 
     /// A path, relative ones from the configuration's folder.

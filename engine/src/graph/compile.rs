@@ -289,7 +289,13 @@ impl Unfold<'_> {
         if select && !self.compiler.selection.takes(&context.tags) {
             return Ok(());
         }
-        self.out.problems.extend(super::check::mistakes(task, &self.compiler.templates));
+        if certain(task, &context) {
+            self.out.problems.extend(super::check::mistakes(task, &self.compiler.templates));
+            let module = &task.action.module;
+            if !crate::playbook::known_module(module) && !module.contains("{{") {
+                self.out.problems.push(crate::playbook::unknown_module(module, &task.action.place));
+            }
+        }
         let is_flush = crate::playbook::short_name(&task.action.module) == "meta"
             && task.action.free_form.as_ref().and_then(Node::as_str) == Some("flush_handlers");
         if is_flush && context.when.is_empty() {
@@ -426,6 +432,14 @@ impl Unfold<'_> {
         self.depth -= 1;
         Ok(())
     }
+}
+
+/// Whether a task is sure to run, and to end the play if it fails: then its mistakes are worth stopping for before
+/// anything runs. Others fail when they are reached, as in Ansible.
+fn certain(task: &Task, context: &Context) -> bool {
+    let forgiven = task.failed_when.is_some() || context.others.contains_key("ignore_errors");
+    let rescued = context.sections.iter().any(|s| s.rescues && s.part == Part::Body);
+    context.when.is_empty() && task.looped.is_none() && !forgiven && !rescued
 }
 
 /// The task that gathers facts at a play's start.

@@ -9,6 +9,12 @@ use crate::error::{Diagnostic, Result};
 use crate::source::{Place, Source};
 use crate::yaml::{Data, Node};
 
+/// The error for a module that there is not, with the nearest one.
+pub fn unknown_module(name: &str, place: &Place) -> Diagnostic {
+    let error = Diagnostic::input(format!("unknown module `{name}`")).at(place).nearest(short_name(name), known_names());
+    if error.hints.is_empty() { error.hint("`engine modules` lists all there are") } else { error }
+}
+
 impl Reader<'_> {
     /// Reads `module: value`, `action: value` or `local_action: value`, with the task's `args` beneath.
     pub(super) fn action(&mut self, key: &Node, value: &Node, args: Option<&Node>) -> Option<Action> {
@@ -17,7 +23,7 @@ impl Reader<'_> {
             word @ ("action" | "local_action") => {
                 let called = self.called(word, value)?;
                 if !known_module(&called.module) && !is_template(&called.module) {
-                    self.unknown_module(&called.module, &called.place);
+                    self.unknown_module(&called.module, &called.place, true);
                 }
                 Action { local: word == "local_action", ..called }
             }
@@ -33,12 +39,13 @@ impl Reader<'_> {
         Some(action)
     }
 
-    pub(super) fn unknown_module(&mut self, name: &str, place: &Place) {
-        let mut error = Diagnostic::input(format!("unknown module `{name}`")).at(place).nearest(short_name(name), known_names());
-        if error.hints.is_empty() {
-            error = error.hint("`engine modules` lists all there are");
+    /// A mistyped module is an error at once. One that is like no other may belong to a task whose condition never
+    /// holds: what is certain to run is checked when the play is unfolded, the rest when it is reached.
+    pub(super) fn unknown_module(&mut self, name: &str, place: &Place, may_wait: bool) {
+        let error = unknown_module(name, place);
+        if !may_wait || error.hints.iter().any(|h| h.starts_with("did you mean")) {
+            self.error(error);
         }
-        self.error(error);
     }
 
     /// `action: module k=v`, `action: {module: name, …}`.

@@ -31,6 +31,11 @@ const INCLUDE_KEYWORDS: &[&str] = &[
 
 const LOOP_CONTROL: &[&str] = &["break_when", "extended", "extended_allitems", "index_var", "label", "loop_var", "pause"];
 
+/// Whether a value can be the arguments of a module.
+fn is_call(value: &Node) -> bool {
+    matches!(value.data(), Data::Null | Data::Str(_) | Data::Map(_))
+}
+
 impl Reader<'_> {
     /// A list of tasks and blocks; nothing for null. `owner` is a task or a handler.
     pub(super) fn items(&mut self, list: Option<&Node>, owner: Owner) -> Vec<Item> {
@@ -126,7 +131,7 @@ impl Reader<'_> {
         self.no_module(node, &others);
         // The arguments and keywords of an unknown module are still worth checking.
         match others[..] {
-            [call] if matches!(call.1.data(), Data::Null | Data::Str(_) | Data::Map(_)) => Some(call.clone()),
+            [call] if is_call(&call.1) => Some(call.clone()),
             _ => None,
         }
     }
@@ -166,7 +171,7 @@ impl Reader<'_> {
                     let error = Diagnostic::input(format!("`{name}` is neither a keyword nor a module")).at(key.place());
                     self.error(error.hint(format!("did you mean `{keyword}`?")));
                 }
-                None => self.unknown_module(name, key.place()),
+                None => self.unknown_module(name, key.place(), others.len() == 1 && is_call(value)),
             }
         }
     }

@@ -201,7 +201,7 @@ fn mistakes_in_tasks() {
         ("- debgu: msg=a", "1:3 unknown module `debgu` | did you mean `debug`?"),
         (
             "- npm: {path: x}\n  become: [a]",
-            "1:3 unknown module `npm` | also t.yml:2:11: `become` must be a boolean, not a list | `engine modules` lists all there are",
+            "2:11 `become` must be a boolean, not a list",
         ),
         ("- action: debgu msg=a", "1:11 unknown module `debgu` | did you mean `debug`?"),
         ("- nam: x", "1:3 `nam` is neither a keyword nor a module | did you mean `name`?"),
