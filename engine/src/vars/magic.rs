@@ -107,8 +107,8 @@ fn of_play(scope: &HostScope, name: &str) -> Option<Binding> {
     match name {
         "playbook_dir" => {
             // A playbook named without a folder lies in the current one.
-            let dir = std::path::Path::new(".").join(&play.dir);
-            value(std::path::absolute(&dir).unwrap_or(dir).display().to_string())
+            let dir = if play.dir.as_os_str().is_empty() { std::path::Path::new(".") } else { &play.dir };
+            value(std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()).display().to_string())
         }
         "ansible_play_hosts_all" => texts(&play.all_hosts),
         "ansible_play_batch" => texts(play.active()),
