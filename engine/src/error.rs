@@ -105,5 +105,15 @@ impl From<Box<Diagnostic>> for Vec<Diagnostic> {
     }
 }
 
+/// A type's name in a sentence: `an integer`, `a list`, `nothing`.
+pub(crate) fn with_article(name: &str) -> String {
+    match name {
+        "null" => "nothing".to_string(),
+        "unknown" => "known only after apply".to_string(),
+        name if name.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {name}"),
+        name => format!("a {name}"),
+    }
+}
+
 /// The result of reading what the user wrote.
 pub type Result<T, E = Box<Diagnostic>> = std::result::Result<T, E>;

@@ -27,7 +27,13 @@ impl Source {
     /// A file that is missing, a folder, not readable, or not UTF-8; the message names it.
     pub fn read(path: impl AsRef<Path>) -> Result<Source> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|e| unreadable(path, &e))?;
+        Source::decoded(path, fs::read(path).map_err(|e| unreadable(path, &e))?)
+    }
+    /// The text of a file's bytes.
+    ///
+    /// # Errors
+    /// Bytes that are not UTF-8; the message names the first.
+    pub fn decoded(path: &Path, bytes: Vec<u8>) -> Result<Source> {
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Source::new(path, text)),
             Err(error) => Err(Box::new(not_utf8(path, &error))),
@@ -99,10 +105,17 @@ pub fn listed(paths: &[PathBuf]) -> String {
 pub fn near(path: &Path) -> Option<String> {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let names: Vec<String> = fs::read_dir(folder).ok()?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    modules::args::nearest(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str)).map(str::to_owned)
+    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned();
+    let wrong = stem(&path.file_name()?.to_string_lossy());
+    let stems: Vec<String> = names.iter().map(|name| stem(name)).collect();
+    // Endings are alike anyway: they say nothing about what was meant.
+    let nearest = stems.iter().find(|known| **known == wrong).map(String::as_str);
+    let nearest = nearest.or_else(|| modules::args::nearest(&wrong, stems.iter().map(String::as_str)))?;
+    names.iter().zip(&stems).find(|(_, known)| *known == nearest).map(|(name, _)| name.clone())
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Box<Diagnostic> {
+/// The error for a file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Box<Diagnostic> {
     let shown = path.display();
     let diagnostic = match error.kind() {
         io::ErrorKind::NotFound => missing(path),
@@ -127,15 +140,21 @@ fn missing(path: &Path) -> Diagnostic {
 
 fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Diagnostic {
     let bytes = error.as_bytes();
-    let offset = error.utf8_error().valid_up_to();
-    let line = 1 + bytes[..offset].iter().filter(|b| **b == b'\n').count();
-    let diagnostic = Diagnostic::input(format!("`{}` is not UTF-8 text", path.display()))
-        .note(format!("byte 0x{:02x} in line {line}", bytes.get(offset).copied().unwrap_or_default()));
-    match bytes {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => diagnostic.hint("it looks like UTF-16; save it as UTF-8"),
-        _ if bytes.contains(&0) => diagnostic.hint("it looks like a binary file"),
-        _ => diagnostic.hint(format!("save it as UTF-8, e.g. `iconv -f latin1 -t utf-8 {}`", path.display())),
+    let good = String::from_utf8_lossy(&bytes[..error.utf8_error().valid_up_to()]);
+    let byte = bytes.get(error.utf8_error().valid_up_to()).copied().unwrap_or_default();
+    let count = |n: usize| u32::try_from(n).unwrap_or(0);
+    let line = count(good.matches('\n').count()) + 1;
+    let column = count(good.rsplit('\n').next().unwrap_or_default().chars().count()) + 1;
+    let diagnostic = Diagnostic::input(format!("`{}` is not UTF-8 text", path.display()));
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return diagnostic.hint("it looks like UTF-16; save it as UTF-8");
     }
+    if bytes.contains(&0) {
+        return diagnostic.hint("it looks like a binary file");
+    }
+    let place = Place { source: Source::new(path, String::from_utf8_lossy(bytes)), line, column, length: 1 };
+    let hint = format!("save it as UTF-8, e.g. `iconv -f latin1 -t utf-8 {}`", path.display());
+    diagnostic.at(&place).label(format!("the byte 0x{byte:02x}")).hint(hint)
 }
 
 #[cfg(test)]
@@ -156,7 +175,7 @@ mod tests {
         assert_eq!(error.hints, ["did you mean `site.yaml`?"]);
         assert!(Source::read(at("no/site.yml")).unwrap_err().notes[0].contains("its folder"));
         assert!(Source::read(folder.path()).unwrap_err().summary.ends_with("is a folder, not a file"));
-        assert_eq!(Source::read(at("latin")).unwrap_err().notes, ["byte 0xe4 in line 2"]);
+        assert_eq!(Source::read(at("latin")).unwrap_err().place.map(|p| (p.line, p.column)), Some((2, 2)));
         assert!(Source::read(at("wide")).unwrap_err().hints[0].contains("UTF-16"));
     }
 }

@@ -202,9 +202,8 @@ pub(crate) fn last<'a>(vars: &'a playbook::Vars, name: &str) -> Option<&'a Node>
 pub fn extra_vars(option: &str) -> Result<IndexMap<String, Binding>> {
     let source = match option.strip_prefix('@') {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| Diagnostic::input(format!("cannot read the variables of `-e @{path}`")).note(e.to_string()))?;
-            crate::source::Source::new(path, text)
+            let source = crate::source::Source::read(path);
+            source.map_err(|e| e.note(format!("its variables are asked for by `-e {option}`")))?
         }
         None => crate::source::Source::new("--extra-vars", option),
     };
@@ -219,7 +218,7 @@ pub fn extra_vars(option: &str) -> Result<IndexMap<String, Binding>> {
     for node in crate::yaml::parse(&source)?.nodes {
         let Some(pairs) = node.as_map() else {
             return Err(Box::new(
-                Diagnostic::input(format!("extra variables must be a dictionary, not a {}", node.type_name()))
+                Diagnostic::input(format!("extra variables must be a dictionary, not {}", crate::error::with_article(node.type_name())))
                     .at(node.place())
                     .hint("write `-e name=value`, `-e '{\"name\": value}'` or `-e @file.yaml`"),
             ));

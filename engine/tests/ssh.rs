@@ -2,77 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use engine::error::Kind;
 use engine::remote::{Contents, Remotes};
 use engine::transport::{Become, Connection, ConnectionKind, Ssh};
 use modules::value::{Map, Value};
 use modules::wire::{Request, Status};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
+use support::Server;
 
-/// An sshd with keys of its own.
-struct Server {
-    dir: tempfile::TempDir,
-    port: u16,
-    sshd: Child,
+/// Connections to the server.
+trait Connects {
+    fn ssh(&self, key: &str, known: &str) -> Ssh;
+    fn connection(&self, ssh: Ssh) -> Connection;
+    fn good(&self) -> Connection;
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.sshd.kill();
-        let _ = self.sshd.wait();
-    }
-}
-
-fn key(path: &Path) {
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap();
-    assert!(made.success());
-}
-
-impl Server {
-    /// `None` where no sshd is installed.
-    fn start() -> Option<Server> {
-        let sshd = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/lib/ssh/sshd"].into_iter().find(|path| Path::new(path).exists())?;
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        for name in ["host", "user", "stranger", "other_host"] {
-            key(&at(name));
-        }
-        std::fs::copy(at("user.pub"), at("authorized")).unwrap();
-        std::fs::create_dir(at("cache")).unwrap();
-        // As root, sshd wants its empty folder; without root it does not look.
-        let _ = std::fs::create_dir_all("/run/sshd");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nPidFile none\nAuthorizedKeysFile {0}/authorized\nStrictModes no\n\
-             UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\nSetEnv XDG_CACHE_HOME={0}/cache\n",
-            dir.path().display()
-        );
-        std::fs::write(at("config"), config).unwrap();
-        let known = |name: &str| {
-            let public = std::fs::read_to_string(at(&format!("{name}.pub"))).unwrap();
-            format!("[127.0.0.1]:{port} {public}")
-        };
-        std::fs::write(at("known"), known("host")).unwrap();
-        std::fs::write(at("changed"), known("other_host")).unwrap();
-        let sshd = Command::new(sshd).args(["-D", "-f"]).arg(at("config")).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let server = Server { dir, port, sshd };
-        for _ in 0..100 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(server);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("sshd does not answer");
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
+impl Connects for Server {
     fn ssh(&self, key: &str, known: &str) -> Ssh {
         let known = format!("UserKnownHostsFile={}", self.path(known).display());
         Ssh {

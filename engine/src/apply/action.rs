@@ -10,7 +10,7 @@ mod raw;
 
 use super::reach::Reach;
 use super::task::At;
-use crate::error::{Diagnostic, Result};
+use crate::error::{Diagnostic, Kind, Result};
 use crate::event::{Changed, Status};
 use crate::playbook::short_name;
 use crate::transport::{Become, Connection};
@@ -151,7 +151,7 @@ pub(in crate::apply) fn arguments(at: &At<'_>, scope: &HostScope) -> Result<Map>
                 args.insert("_raw_params".into(), Value::unknown(what));
             }
             (None, None) => {
-                let summary = format!("the arguments must be a dictionary, not a {}", value.type_name());
+                let summary = format!("the arguments must be a dictionary, not {}", crate::error::with_article(value.type_name()));
                 return Err(Box::new(Diagnostic::input(summary).at(template.place())));
             }
         }
@@ -211,7 +211,11 @@ pub(in crate::apply) fn target(at: &At<'_>, scope: &HostScope) -> Result<Target>
     };
     let elsewhere = delegate.as_ref().map(|name| HostScope { host: Some(name.clone()), context: None, ..scope.clone() });
     let reach = Reach::new(at.run, scope, elsewhere.as_ref().unwrap_or(scope), at.context);
-    Ok(Target { connection: reach.connection()?, user: reach.user()?, delegate })
+    let connection = reach.connection().map_err(|e| match at.context.nearest("delegate_to") {
+        Some(node) => Box::new(e.at(node.place())),
+        None => e,
+    })?;
+    Ok(Target { connection, user: reach.user()?, delegate })
 }
 
 /// Runs a module on the task's host with rendered arguments.
@@ -225,8 +229,20 @@ pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &s
     }
     (known.check)(&args).map_err(|e| misplaced(at, e))?;
     let target = target(at, scope)?;
-    let response = send(at, scope, &target, known.name, args).await?;
+    let response = send(at, scope, &target, known.name, args).await.map_err(|error| not_in_inventory(at, &target, error))?;
     Ok(performed(response, target.delegate))
+}
+
+/// A host that work was delegated to and that cannot be reached may only be mistyped.
+fn not_in_inventory(at: &At<'_>, target: &Target, error: Box<Diagnostic>) -> Box<Diagnostic> {
+    let inventory = crate::vars::read(&at.run.fleet.inventory);
+    match (&target.delegate, at.context.nearest("delegate_to")) {
+        (Some(name), Some(node)) if error.kind == Kind::Unreachable && !inventory.hosts.contains_key(name) => {
+            let error = error.at(node.place()).label(format!("the inventory has no host `{name}`"));
+            Box::new(error.nearest(name, inventory.hosts.keys().map(String::as_str)))
+        }
+        _ => error,
+    }
 }
 
 /// A plan's answer for a task whose arguments it does not know: what it will touch, as far as that is known.
@@ -299,7 +315,7 @@ fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> 
                 None if matches!(dictionary, Value::Null)
                     || dictionary.as_str().is_some_and(|s| s.is_empty() || s == crate::template::OMIT) => {}
                 None => {
-                    let summary = format!("`environment` must be a dictionary, not a {}", dictionary.type_name());
+                    let summary = format!("`environment` must be a dictionary, not {}", crate::error::with_article(dictionary.type_name()));
                     return Err(Box::new(Diagnostic::input(summary).at(node.place())));
                 }
             }

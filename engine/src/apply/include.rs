@@ -4,11 +4,12 @@ use super::Run;
 use super::play::{Batch, grow};
 use super::task::{At, Outcome};
 use crate::error::{Diagnostic, Result};
-use crate::graph::compile::{RoleCall, Unfolded, missing_file, task_file};
+use crate::graph::compile::{RoleCall, Unfolded, missing_file, named_at, task_file};
 use crate::graph::dag::{Edge, Vertex};
 use crate::graph::{Context, Step};
 use crate::playbook::{Vars, short_name};
 use crate::schedule::Growth;
+use crate::source::Place;
 use crate::template::Condition;
 use crate::vars::{HostScope, lock};
 use crate::yaml::Node;
@@ -23,6 +24,7 @@ pub(super) struct Request {
     what: Included,
     context: Context,
     key: String,
+    place: Place,
 }
 
 impl Request {
@@ -119,7 +121,8 @@ fn one(at: &At<'_>, step: &Step, scope: &HostScope, locals: Map) -> Result<(Answ
             (Included::Tasks(path), key)
         }
     };
-    Ok((Answer::Wanted(vec![Request { what, context, key }]), ()))
+    let place = at.task.action.free_form.as_ref().map_or(&at.task.action.place, Node::place).clone();
+    Ok((Answer::Wanted(vec![Request { what, context, key, place }]), ()))
 }
 
 fn role_call(at: &At<'_>, text: &dyn Fn(&str) -> Option<String>, args: &Map) -> Result<RoleCall> {
@@ -147,7 +150,7 @@ fn role_call(at: &At<'_>, text: &dyn Fn(&str) -> Option<String>, args: &Map) -> 
         vars_from: text("vars_from"),
         defaults_from: text("defaults_from"),
         public: args.get("public").is_some_and(|v| bool::from_value(v).unwrap_or(false)),
-        place: at.task.place.clone(),
+        place: named_at(at.task),
     })
 }
 
@@ -218,8 +221,12 @@ fn same(a: &Request, b: &Request) -> bool {
 
 fn expand(run: &Arc<Run>, batch: &Arc<Batch>, request: &Request) -> Result<Unfolded> {
     let unfolded = match &request.what {
-        Included::Tasks(path) => run.compiler.include_tasks(&run.fleet, &batch.instance, path, &request.context)?,
-        Included::Role(call) => run.compiler.include_role(&run.fleet, &batch.instance, call, &request.context)?,
+        Included::Tasks(path) => {
+            run.compiler.include_tasks(&run.fleet, &batch.instance, path, &request.context).map_err(|e| e.at(&request.place))?
+        }
+        Included::Role(call) => {
+            run.compiler.include_role(&run.fleet, &batch.instance, call, &request.context).map_err(|e| e.at(&request.place))?
+        }
     };
     batch.add_handlers(run, &unfolded.handlers)?;
     Ok(unfolded)

@@ -81,10 +81,10 @@ impl<'a> Reach<'a> {
             "local" => return Ok(Connection { host, kind: ConnectionKind::Local }),
             "ssh" | "smart" | "paramiko" | "paramiko_ssh" | "openssh" => {}
             other => {
-                return Err(Box::new(
-                    Diagnostic::input(format!("host `{host}` asks for the connection `{other}`, which is not supported"))
-                        .hint("supported are `ssh` and `local`"),
-                ));
+                let error = Diagnostic::input(format!("host `{host}` asks for the connection `{other}`, which is not supported"));
+                let written = self.context.nearest("connection").filter(|node| node.as_str() == Some(&kind));
+                let error = written.into_iter().fold(error, |e, node| e.at(node.place()));
+                return Err(Box::new(error.hint("supported are `ssh` and `local`")));
             }
         }
         let address = self.text(&["ansible_ssh_host", "ansible_host"], "")?.unwrap_or_else(|| host.clone());

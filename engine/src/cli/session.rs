@@ -16,6 +16,8 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Size of the threads' stacks; only what is used takes memory.
+const STACK: usize = 64 << 20;
 /// How many hosts act at a time unless said otherwise.
 const FORKS: usize = 50;
 
@@ -45,9 +47,8 @@ impl Session {
         let config = Config::read();
         let sources = inventory_sources(hosts, &config);
         let playbooks = if playbook.playbooks.is_empty() { vec![default_playbook(&sources)?] } else { playbook.playbooks.clone() };
-        if let Some(missing) = playbooks.iter().find(|p| !p.is_file()) {
-            let error = Diagnostic::input(format!("playbook `{}` does not exist", missing.display()));
-            return Err(vec![error.hint("give the path of a YAML file with plays")]);
+        if let Some(wrong) = playbooks.iter().find(|p| !p.is_file() && !is_pipe(p)) {
+            return Err(vec![no_playbook(wrong)]);
         }
         let inventory = Inventory::read(&sources)?;
         for warning in &inventory.warnings {
@@ -105,6 +106,8 @@ impl Session {
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // Templates nest deeply, and the engine that renders them recurses.
+        .thread_stack_size(STACK)
         .enable_all()
         .build()
         .map_err(|e| vec![Diagnostic::new(crate::error::Kind::System, "cannot start the program's threads").note(e.to_string())])
@@ -124,13 +127,36 @@ pub(super) fn inventory_of(options: &InventoryOptions) -> Result<Inventory, Vec<
     Inventory::read(&inventory_sources(options, &Config::read()))
 }
 
+/// Whether something else than a file can be read there, e.g. `<(…)` of a shell.
+fn is_pipe(path: &Path) -> bool {
+    path.exists() && !path.is_dir()
+}
+
+fn no_playbook(path: &Path) -> Diagnostic {
+    let shown = path.display();
+    if path.is_dir() {
+        let inside = ["site.yaml", "site.yml"].map(|name| path.join(name)).into_iter().find(|p| p.is_file());
+        let error = Diagnostic::input(format!("playbook `{shown}` is a folder"));
+        return match inside {
+            Some(inside) => error.hint(format!("did you mean `{}`?", inside.display())),
+            None => error.hint("give the path of a YAML file with plays"),
+        };
+    }
+    let error = Diagnostic::input(format!("playbook `{shown}` does not exist"));
+    match crate::source::near(path) {
+        Some(near) => error.hint(format!("did you mean `{}`?", path.with_file_name(near).display())),
+        None => error.hint("give the path of a YAML file with plays"),
+    }
+}
+
 fn default_playbook(sources: &[String]) -> Result<PathBuf, Vec<Diagnostic>> {
     let beside = sources.iter().map(Path::new).filter_map(|p| if p.is_dir() { Some(p) } else { p.parent() });
     let folders: Vec<&Path> = std::iter::once(Path::new("")).chain(beside).collect();
     let candidates = || folders.iter().flat_map(|dir| ["site.yaml", "site.yml"].map(|name| dir.join(name)));
     candidates().find(|p| p.is_file()).ok_or_else(|| {
         let error = Diagnostic::input("no playbook given, and there is no `site.yaml`");
-        let error = candidates().fold(error, |e, p| e.note(format!("looked for {}", p.display())));
+        let looked: Vec<PathBuf> = candidates().collect();
+        let error = error.note(format!("looked for {}", crate::source::listed(&looked)));
         vec![error.hint("name a playbook: `engine apply -i inventory.yaml playbook.yaml`")]
     })
 }
@@ -173,8 +199,7 @@ fn settings(hosts: &InventoryOptions, c: &ConnectionOptions, p: &PlaybookOptions
 
 fn become_password(options: &ConnectionOptions) -> Result<Option<String>, Vec<Diagnostic>> {
     if let Some(path) = &options.become_password_file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| vec![Diagnostic::input(format!("cannot read `{}`", path.display())).note(e.to_string())])?;
+        let text = std::fs::read_to_string(path).map_err(|e| vec![*crate::source::unreadable(path, &e)])?;
         return Ok(Some(text.trim_end_matches(['\r', '\n']).to_string()));
     }
     options.ask_become_pass.then(|| secret("BECOME password: ")).transpose()

@@ -335,7 +335,7 @@ impl Unfold<'_> {
             vars_from: text("vars_from")?,
             defaults_from: text("defaults_from")?,
             public: text("public")?.is_none_or(|p| matches!(p.to_lowercase().as_str(), "true" | "yes" | "on" | "1")),
-            place: task.place.clone(),
+            place: named_at(task),
         })
     }
 
@@ -468,6 +468,12 @@ fn gather_task(place: Place, path: &Path, name: Node, args: Vars) -> Task {
 
 fn same(a: &Vars, b: &Vars) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.0 == y.0 && x.1.raw() == y.1.raw())
+}
+
+/// Where a task names the role it calls.
+pub(crate) fn named_at(task: &Task) -> Place {
+    let name = task.action.args.iter().find(|(k, _)| matches!(k.as_str(), "name" | "role"));
+    name.map_or(&task.place, |(_, node)| node.place()).clone()
 }
 
 fn recursive(what: &str) -> Box<Diagnostic> {

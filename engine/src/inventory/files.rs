@@ -108,7 +108,9 @@ fn read_file(path: &Path, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
     }
     let Some(pairs) = root.as_map() else {
         return Err(Box::new(
-            Diagnostic::input("a file of variables must be a dictionary").at(root.place()).label(format!("this is a {}", root.type_name())),
+            Diagnostic::input("a file of variables must be a dictionary")
+                .at(root.place())
+                .label(format!("this is {}", crate::error::with_article(root.type_name()))),
         ));
     };
     Ok(pairs.iter().map(|(key, value)| (key.raw().to_string(), Var::Source(value.clone()))).collect())

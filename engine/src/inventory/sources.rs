@@ -122,7 +122,7 @@ fn text(source: &Source, draft: &mut Draft) -> Result<()> {
             }
             Some(root) => {
                 let error = Diagnostic::input("an inventory in YAML must be a dictionary of groups").at(root.place());
-                Box::new(error.label(format!("this is a {}", root.type_name())))
+                Box::new(error.label(format!("this is {}", crate::error::with_article(root.type_name()))))
             }
         },
         Err(error) if source.text().starts_with("$ANSIBLE_VAULT;") => return Err(error),

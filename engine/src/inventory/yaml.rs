@@ -27,7 +27,11 @@ fn group(key: &Node, body: &Node, draft: &mut Draft) -> Option<String> {
     let name = key.raw().to_string();
     let Some(pairs) = body.as_map().or_else(|| body.is_null().then_some(&[])) else {
         let warning = Diagnostic::input(format!("skipping `{name}`: a group must be a dictionary")).at(body.place());
-        draft.warn(warning.label(format!("this is a {}", body.type_name())).hint("a group has `hosts`, `vars` and `children`"));
+        draft.warn(
+            warning
+                .label(format!("this is {}", crate::error::with_article(body.type_name())))
+                .hint("a group has `hosts`, `vars` and `children`"),
+        );
         return None;
     };
     draft.group(&name);
@@ -46,7 +50,7 @@ fn group(key: &Node, body: &Node, draft: &mut Draft) -> Option<String> {
             crate::yaml::Data::Map(pairs) => pairs.as_slice(),
             _ => {
                 let error = Diagnostic::input(format!("`{section}` of group `{name}` must be a dictionary")).at(value.place());
-                let error = error.label(format!("this is a {}", value.type_name()));
+                let error = error.label(format!("this is {}", crate::error::with_article(value.type_name())));
                 draft.errors.push(if value.as_list().is_some() { error.hint("write `name:` instead of `- name`") } else { error });
                 continue;
             }
@@ -73,7 +77,7 @@ fn entry(section: &str, owner: &str, key: &Node, value: &Node, draft: &mut Draft
 fn host(owner: &str, key: &Node, value: &Node, draft: &mut Draft) {
     let Some(vars) = value.as_map().or_else(|| value.is_null().then_some(&[])) else {
         let error = Diagnostic::input("variables of a host must be a dictionary").at(value.place());
-        return draft.errors.push(error.label(format!("this is a {}", value.type_name())));
+        return draft.errors.push(error.label(format!("this is {}", crate::error::with_article(value.type_name()))));
     };
     for name in draft.hosts(&key.raw().to_string(), owner, key.place()) {
         for (key, value) in vars {

@@ -4,7 +4,7 @@ use super::Vars;
 use super::keywords::kind;
 use super::role::Role;
 use crate::error::{Diagnostic, Result};
-use crate::source::{Place, Source};
+use crate::source::{Place, Source, unreadable};
 use crate::yaml::{self, Node};
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
@@ -52,12 +52,7 @@ impl Files {
     }
 
     fn parsed(&self, path: &Path, bytes: Vec<u8>) -> Result<Option<Node>> {
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-            let place = Place { line: u32::try_from(line).unwrap_or(0), column: 1, ..Place::nowhere(&path.display().to_string()) };
-            Diagnostic::input("the file is not text in UTF-8").at(&place)
-        })?;
-        let source = Source::new(path, text);
+        let source = Source::decoded(path, bytes)?;
         if source.text().starts_with("$ANSIBLE_VAULT;") {
             let place = Place { source: source.clone(), line: 1, column: 1, length: 14 };
             let error = Diagnostic::input("the file is encrypted with Ansible Vault, which is not supported yet").at(&place);
@@ -127,14 +122,6 @@ impl Files {
     pub(super) fn keep_role(&self, role: Arc<Role>) {
         self.state().roles.insert(role.path.clone(), role);
     }
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {
-    let diagnostic = Diagnostic::input(format!("cannot read `{}`", path.display())).note(error.to_string());
-    let (Some(folder), Some(wrong)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else { return Box::new(diagnostic) };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let names = names_in(folder);
-    Box::new(diagnostic.nearest(wrong, names.iter().map(String::as_str)))
 }
 
 /// The names in a folder, sorted; none when it cannot be read.

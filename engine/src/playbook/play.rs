@@ -20,6 +20,8 @@ impl Reader<'_> {
             let mut error = Diagnostic::input(what).at(document.place());
             if document.get("hosts").is_some() {
                 error = error.hint("start the play with `- `");
+            } else if document.as_str().is_some() || document.get("all").is_some() {
+                error = error.hint("an inventory is given with `-i`");
             }
             self.error(error);
             return Vec::new();

@@ -373,7 +373,7 @@ fn files_that_cannot_be_read() {
     let summary =
         |error: Box<Diagnostic>| format!("{} {:?}", error.summary, error.hints).replace(&format!("{}/", dir.path().display()), "");
     let path = |name: &str| dir.path().join(name);
-    assert_eq!(summary(loader.tasks(&path("task.yml")).unwrap_err()), "cannot read `task.yml` [\"did you mean `tasks.yml`?\"]");
+    assert_eq!(summary(loader.tasks(&path("task.yml")).unwrap_err()), "`task.yml` does not exist [\"did you mean `tasks.yml`?\"]");
     assert_eq!(summary(loader.variables(&path("vars.yml")).unwrap_err()), "a file of variables must be a dictionary, not a list []");
     assert_eq!(summary(loader.variables(&path("two.yml")).unwrap_err()), "the file has more than one YAML document []");
     std::fs::write(path("latin.yml"), b"a: 1\nb: \xe9\n").unwrap();

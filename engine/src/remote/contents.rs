@@ -35,7 +35,7 @@ impl Contents {
     pub fn keep_file(&self, path: &Path) -> Result<String> {
         let mut hasher = Sha256::new();
         let hashed = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
-        hashed.map_err(|e| Box::new(Diagnostic::input(format!("cannot read `{}`", path.display())).note(e.to_string())))?;
+        hashed.map_err(|e| crate::source::unreadable(path, &e))?;
         let hash = hex(&hasher.finalize());
         self.lock().entry(hash.clone()).or_insert_with(|| Kept::File(path.to_owned()));
         Ok(hash)

@@ -165,14 +165,15 @@ impl Live {
         // In the order of the tasks, since hosts come to their ends in any order.
         let mut failures = lock(&self.state).failures.clone();
         failures.sort_by(|(a, one, _), (b, other, _)| (one.id, a).cmp(&(other.id, b)));
-        let mut alike: IndexMap<(u32, bool, String), (Vec<String>, Arc<TaskName>)> = IndexMap::new();
-        for (host, task, result) in &failures {
-            let key = (task.id, result.status == Status::Unreachable, self.failure(task, result));
-            alike.entry(key).or_insert_with(|| (Vec::new(), task.clone())).0.push(host.clone());
+        let mut alike: IndexMap<(u32, String), Vec<usize>> = IndexMap::new();
+        for (number, (_, task, result)) in failures.iter().enumerate() {
+            alike.entry((task.id, self.failure(task, result))).or_default().push(number);
         }
         let mut out = String::new();
-        for ((_, unreachable, text), (hosts, task)) in alike {
-            let what = if unreachable { "unreachable" } else { "failed" };
+        for ((_, text), numbers) in &alike {
+            let hosts: Vec<&str> = numbers.iter().map(|n| failures[*n].0.as_str()).collect();
+            let (_, task, result) = &failures[numbers[0]];
+            let what = if result.status == Status::Unreachable { "unreachable" } else { "failed" };
             let _ = write!(out, "\n{}: {}: {}\n{text}", self.paint.red(what), hosts.join(", "), self.paint.bold(&task.name));
         }
         out
@@ -254,7 +255,7 @@ fn failed(value: &Value) -> Vec<Value> {
 
 fn items(out: &mut String, value: &Value) {
     for label in failed(value).iter().filter_map(|item| item.get("item")) {
-        let _ = writeln!(out, "    item {}", brief(label, 60));
+        let _ = writeln!(out, "note: failed for the item {}", brief(label, 60));
     }
 }
 

@@ -26,7 +26,10 @@ fn said(truth: bool) -> Condition {
 pub(super) fn readable(node: &Node, engines: &Engines) -> Result<()> {
     match node.data() {
         Data::Str(text) => template(text).map_or(Ok(()), |template| read(&template, node.place(), engines)),
-        Data::Map(_) | Data::List(_) => Err(Box::new(not_boolean(&super::render::plain(node)).at(node.place()))),
+        Data::Map(_) | Data::List(_) => {
+            let error = not_boolean(&super::render::plain(node)).at(node.place());
+            Err(Box::new(Diagnostic { hints: vec!["write it as text, e.g. `when: size > 1`".to_owned()], ..error }))
+        }
         _ => Ok(()),
     }
 }

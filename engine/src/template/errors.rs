@@ -74,7 +74,7 @@ pub(super) fn diagnose(error: &Error, place: &Place, file: Option<usize>, frame:
     let mut deepest = error;
     while let Some(e) = inner {
         if let Some(problem) = e.downcast_ref::<Problem>() {
-            return problem.0.clone().at(&spot(error, place, file));
+            return marked(problem.0.clone(), &spot(error, place, file));
         }
         if let Some(e) = e.downcast_ref::<Error>() {
             deepest = e;
@@ -101,6 +101,9 @@ pub(super) fn unreadable(error: &Error, place: &Place, file: Option<usize>) -> D
 
 /// Puts the mark under the name that the message speaks of last, where that stands on the line.
 fn marked(error: Diagnostic, place: &Place) -> Diagnostic {
+    if error.place.is_some() {
+        return error;
+    }
     let name = error.summary.split('`').nth_back(1).map(str::to_owned);
     let line = place.source.line(place.line).unwrap_or_default();
     let lead: usize = line.chars().take((place.column as usize).saturating_sub(1)).map(char::len_utf8).sum();

@@ -1,9 +1,9 @@
 //! Rewrites a template so that the engine gives it Jinja's meaning: text is inserted at the places of expressions, lines never move.
 
-use minijinja::Error;
 use minijinja::machinery::ast::{self, Expr, Stmt};
 use minijinja::machinery::{Token, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
+use minijinja::{Error, ErrorKind};
 
 /// Wraps an expression so that its list or dictionary can be changed.
 pub(super) const FRESH: &str = "_fresh";
@@ -21,6 +21,9 @@ pub(super) const LOOK: &str = "_look";
 pub(super) const LOOKED: &str = "_looked";
 /// Keeps the value of a template that is one expression.
 pub(super) const ALONE: &str = "_alone";
+
+/// How many operators and names an expression may have, and how many branches an `if`.
+const DEEPEST: usize = 1000;
 
 /// One change of the source: `start..end` becomes `text`. Of edits at one offset, closing ones (`rank` 0) come first.
 struct Edit {
@@ -43,6 +46,9 @@ struct Rewriter {
 /// # Errors
 /// Syntax errors.
 pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Error> {
+    if is_too_deep(source, syntax) {
+        return Err(Error::new(ErrorKind::SyntaxError, format!("an expression has more than {DEEPEST} operators")));
+    }
     let parsed;
     let replaced;
     let source = match parse(source, "template", syntax.clone()) {
@@ -51,7 +57,8 @@ pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Err
             source
         }
         Err(e) => {
-            replaced = do_as_set(source, syntax).ok_or_else(|| copy_error(&e))?;
+            let Some(text) = do_as_set(source, syntax) else { return Err(e) };
+            replaced = text;
             parsed = parse(&replaced, "template", syntax.clone()).map_err(|_| e)?;
             &replaced
         }
@@ -68,8 +75,24 @@ pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Err
     }
 }
 
-fn copy_error(e: &Error) -> Error {
-    Error::new(e.kind(), e.detail().unwrap_or_default().to_owned())
+/// Whether reading the template could exhaust the stack: the engine recurses for every operator of an expression.
+fn is_too_deep(source: &str, syntax: &SyntaxConfig) -> bool {
+    if source.len() < DEEPEST {
+        return false;
+    }
+    let (mut operators, mut branches) = (0, 0);
+    for (token, _) in tokenize(source, false, syntax.clone()).map_while(Result::ok) {
+        match token {
+            Token::VariableStart | Token::BlockStart => operators = 0,
+            Token::Ident("elif") => branches += 1,
+            Token::Comma | Token::Colon | Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Float(_) | Token::TemplateData(_) => {}
+            _ => operators += 1,
+        }
+        if operators > DEEPEST || branches > DEEPEST {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether a template is one expression and nothing else.

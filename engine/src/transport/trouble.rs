@@ -34,9 +34,14 @@ const CAUSES: &[(&str, &str, &[&str])] = &[
         &["name the key in `ansible_ssh_private_key_file` and add `-o IdentitiesOnly=yes` to `ansible_ssh_common_args`"],
     ),
     (
+        "not accessible: No such file",
+        "HOST refused the login, and a private key named for it does not exist",
+        &["check `ansible_ssh_private_key_file`, `--private-key` and ~/.ssh/config"],
+    ),
+    (
         "Permission denied",
         "HOST refused the login",
-        &["check `ansible_user` and `ansible_ssh_private_key_file`, or set `ansible_password` (`-k`)"],
+        &["check `ansible_user` and `ansible_ssh_private_key_file`, or set `ansible_password`"],
     ),
     ("UNPROTECTED PRIVATE KEY", "the private key for HOST may be read by others", &["`chmod 600` it"]),
     ("Bad owner or permissions", "ssh refuses its own configuration", &["`chmod 600 ~/.ssh/config`"]),

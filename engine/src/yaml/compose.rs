@@ -292,7 +292,11 @@ fn binary(text: &str, place: &Place) -> Result<String> {
 /// Puts what `<<: value` brings in before what is there: later pairs win, and of all merged dictionaries the first does.
 fn merge(value: &Node, into: &mut Vec<(Node, Node)>) -> Result<()> {
     let refuse = |node: &Node| {
-        Box::new(Diagnostic::input("`<<` merges dictionaries only").at(node.place()).label(format!("this is a {}", node.type_name())))
+        Box::new(
+            Diagnostic::input("`<<` merges dictionaries only")
+                .at(node.place())
+                .label(format!("this is {}", crate::error::with_article(node.type_name()))),
+        )
     };
     let mut added = Vec::new();
     match value.data() {

@@ -5,6 +5,7 @@ use super::super::task::At;
 use super::{Performed, is_live, misplaced, performed, send, target};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::event::Changed;
+use crate::source::unreadable;
 use crate::template::Scope;
 use crate::vars::HostScope;
 use base64::Engine;
@@ -107,10 +108,6 @@ fn attach(at: &At<'_>, args: &mut Map, written: &str, path: &Path) -> Result<()>
     }
     args.shift_remove("src");
     Ok(())
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {
-    Box::new(Diagnostic::new(Kind::Input, format!("cannot read `{}`", path.display())).note(error.to_string()))
 }
 
 fn walk(at: &At<'_>, dir: &Path, beneath: &Path, tree: &mut Vec<Value>) -> Result<()> {

@@ -79,7 +79,10 @@ fn find(scope: &HostScope, file: &str) -> Option<PathBuf> {
 
 fn missing(at: &At<'_>, scope: &HostScope, file: &str) -> Box<Diagnostic> {
     use crate::template::Scope;
-    let error = Diagnostic::input(format!("variables file `{file}` does not exist")).at(&at.task.action.place);
+    let action = &at.task.action;
+    let named = action.args.iter().find(|(name, _)| name == "file").map(|(_, node)| node).or(action.free_form.as_ref());
+    let error =
+        Diagnostic::input(format!("variables file `{file}` does not exist")).at(named.map_or(&action.place, crate::yaml::Node::place));
     Box::new(error.note(format!("looked in {}", crate::source::listed(&scope.search_path("vars")))))
 }
 

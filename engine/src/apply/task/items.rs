@@ -45,14 +45,14 @@ impl At<'_> {
         }
         match value.as_list() {
             Some(items) => Ok(Items::Known(items.to_vec())),
-            None => {
-                Err(Box::new(Diagnostic::input(format!("`loop` needs a list, not a {}", value.type_name())).at(looped.items.place()).hint(
-                    match value.type_name() {
+            None => Err(Box::new(
+                Diagnostic::input(format!("`loop` needs a list, not {}", crate::error::with_article(value.type_name())))
+                    .at(looped.items.place())
+                    .hint(match value.type_name() {
                         "dictionary" => "loop over `dict | dict2items`",
                         _ => "give a list, or use `| list`",
-                    },
-                )))
-            }
+                    }),
+            )),
         }
     }
 

@@ -35,9 +35,9 @@ fn contents(request: &Request<'_>, name: &str, kind: &str) -> Result<(PathBuf, S
 }
 
 fn not_found(request: &Request<'_>, name: &str, kind: &str) -> Error {
-    let folders: Vec<String> = request.frame.search_path(kind).iter().map(|f| f.display().to_string()).collect();
+    let folders = request.frame.search_path(kind);
     let error = crate::error::Diagnostic::new(crate::error::Kind::Template, format!("the file `{name}` was not found"));
-    carry(if folders.is_empty() { error } else { error.note(format!("looked in {}", folders.join(", "))) })
+    carry(if folders.is_empty() { error } else { error.note(format!("looked in {}", crate::source::listed(&folders))) })
 }
 
 fn file(request: &Request<'_>) -> Result<Vec<Value>, Error> {
