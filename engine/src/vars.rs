@@ -74,6 +74,34 @@ pub struct RoleInstance {
     pub params: playbook::Vars,
     /// The role that depends on it or includes it.
     pub parent: Option<Arc<RoleInstance>>,
+    /// Whether it runs because another role depends on it.
+    pub dependency: bool,
+}
+
+/// One use of a role in a play.
+pub struct RoleRun {
+    /// The role as it is used.
+    pub instance: Arc<RoleInstance>,
+    /// The keywords that stand beside it under `roles` or `dependencies`; none for imports and includes.
+    pub keywords: Option<Arc<playbook::Keywords>>,
+}
+
+impl RoleRun {
+    /// Whether this use asks for just what another did.
+    pub fn repeats(&self, other: &RoleRun) -> bool {
+        let raw = |nodes: &[Node]| nodes.iter().map(Node::raw).collect::<Vec<Value>>();
+        let (Some(a), Some(b)) = (&self.keywords, &other.keywords) else { return false };
+        self.instance.role.path == other.instance.role.path
+            && same(&self.instance.params, &other.instance.params)
+            && same(&a.vars, &b.vars)
+            && same(&a.others, &b.others)
+            && raw(&a.when) == raw(&b.when)
+            && raw(&a.tags) == raw(&b.tags)
+    }
+}
+
+fn same(a: &playbook::Vars, b: &playbook::Vars) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.0 == y.0 && x.1.raw() == y.1.raw())
 }
 
 /// A play in use, for one batch of hosts.
@@ -90,6 +118,8 @@ pub struct PlayInstance {
     pub prompted: Map,
     /// Roles whose variables the whole play sees, in order.
     pub roles: RwLock<Vec<Arc<RoleInstance>>>,
+    /// Every use of a role so far, in order.
+    pub used: RwLock<Vec<RoleRun>>,
     /// All hosts that the play selects.
     pub all_hosts: Vec<String>,
     /// Hosts of this batch.

@@ -57,7 +57,7 @@ fn user(name: &str) -> Become {
 }
 
 fn ping(live: bool) -> Request {
-    Request { id: 5, module: "ping".into(), args: Map::default(), live, environment: vec![], timeout: 0 }
+    Request { id: 5, module: "ping".into(), args: Map::default(), live, fresh: false, environment: vec![], timeout: 0 }
 }
 
 fn sudo_to_nobody() -> bool {

@@ -115,8 +115,11 @@ fn run_all(find: Find, mut host: Host, jobs: &Receiver<ToAgent>, events: &Sender
 }
 
 fn answer(find: Find, host: &mut Host, request: Request, limit: Option<Duration>) -> Response {
-    let Request { id, module, args, live, environment, .. } = request;
+    let Request { id, module, args, live, fresh, environment, .. } = request;
     let mut response = Response { id, status: Status::Done, returns: Map::new(), changes: Vec::new(), warnings: Vec::new() };
+    if fresh {
+        host.forget();
+    }
     host.begin(live, environment);
     if let Some(limit) = limit {
         host.limit(limit);
@@ -371,6 +374,7 @@ mod tests {
                 module: module.into(),
                 args,
                 live,
+                fresh: false,
                 environment: vec![("E".into(), "env".into())],
                 timeout,
             }));

@@ -5,6 +5,9 @@ use crate::host::Host;
 use crate::host::files::{Content, Desired, Entry, FileKind, Mode};
 use crate::module::{Failure, Halt, Outcome};
 use crate::value::{Map, Value};
+use serde::Serialize;
+use serde_json::ser::Formatter;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -121,11 +124,30 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     }
 }
 
+/// JSON as Python writes it on one line: a space after commas and colons.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+        out.write_all(b": ")
+    }
+}
+
 /// What `content` puts into the file.
 fn text_of(content: &Value) -> Result<Vec<u8>, Halt> {
     match content.reveal() {
         v @ (Value::Map(_) | Value::List(_)) => {
-            serde_json::to_vec(&v.revealed().to_json()).map_err(|e| Halt::failed(format!("`content` cannot be written as JSON: {e}")))
+            let mut text = Vec::new();
+            let mut writer = serde_json::Serializer::with_formatter(&mut text, Spaced);
+            let written = v.revealed().to_json().serialize(&mut writer);
+            written.map_err(|e| Halt::failed(format!("`content` cannot be written as JSON: {e}")))?;
+            Ok(text)
         }
         v => Ok(v.to_string().into_bytes()),
     }
@@ -331,7 +353,7 @@ mod tests {
         assert_eq!(returned(&outcome, "checksum"), "11f6ad8ec52a2984abaafd7c3b516503785c2072");
         assert_eq!((returned(&outcome, "mode"), returned(&outcome, "size"), changes.len()), ("0600".into(), "1".into(), 1));
         bench.law(&MODULE, json!({"dest": "/scratch/b", "content": {"a": [1, true]}}));
-        assert_eq!(bench.read("b").as_deref(), Some(r#"{"a":[1,true]}"#));
+        assert_eq!(bench.read("b").as_deref(), Some(r#"{"a": [1, true]}"#));
     }
 
     #[test]

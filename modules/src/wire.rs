@@ -76,6 +76,9 @@ pub struct Request {
     pub args: Map,
     /// Whether to change the host; otherwise changes stay in the overlay's memory.
     pub live: bool,
+    /// Whether the overlay forgets first: a task that only looks, in a run that changes.
+    #[serde(default)]
+    pub fresh: bool,
     /// Environment variables of the task.
     pub environment: Vec<(String, String)>,
     /// Seconds after which the module is given up; 0 for no limit.

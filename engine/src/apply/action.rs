@@ -111,7 +111,7 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
     match name.as_str() {
         "debug" => decide::debug(at, scope, &args),
         "fail" => decide::fail(&args),
-        "set_fact" => facts::set_fact(at, args),
+        "set_fact" => facts::set_fact(at, scope, args),
         "include_vars" => facts::include_vars(at, scope, &args),
         "add_host" => grow::add_host(at, args),
         "group_by" => grow::group_by(at, &args),
@@ -196,19 +196,29 @@ pub(in crate::apply) struct Target {
     pub(in crate::apply) delegate: Option<String>,
 }
 
-pub(in crate::apply) fn target(at: &At<'_>, scope: &HostScope) -> Result<Target> {
-    let delegate = match at.context.nearest("delegate_to") {
-        _ if at.task.action.local => Some("localhost".to_string()),
+/// The host that a task is delegated to.
+fn delegate(at: &At<'_>, scope: &HostScope) -> Result<Option<String>> {
+    match at.context.nearest("delegate_to") {
+        _ if at.task.action.local => Ok(Some("localhost".to_string())),
         Some(node) => {
             let value = at.run.templates.value(node, &scope.shared())?;
             if let Some(what) = value.first_unknown() {
                 let summary = format!("`delegate_to` depends on {what}, which is known only after apply");
                 return Err(Box::new(Diagnostic::input(summary).at(node.place())));
             }
-            Some(value.to_string()).filter(|v| v != crate::template::OMIT && !v.is_empty())
+            Ok(Some(value.to_string()).filter(|v| v != crate::template::OMIT && !v.is_empty()))
         }
-        None => None,
-    };
+        None => Ok(None),
+    }
+}
+
+/// The host that learns a task's facts, where `delegate_facts` gives them to another.
+pub(in crate::apply) fn facts_go_to(at: &At<'_>, scope: &HostScope) -> Result<Option<String>> {
+    if at.flag("delegate_facts")? { delegate(at, scope) } else { Ok(None) }
+}
+
+pub(in crate::apply) fn target(at: &At<'_>, scope: &HostScope) -> Result<Target> {
+    let delegate = delegate(at, scope)?;
     let elsewhere = delegate.as_ref().map(|name| HostScope { host: Some(name.clone()), context: None, ..scope.clone() });
     let reach = Reach::new(at.run, scope, elsewhere.as_ref().unwrap_or(scope), at.context);
     let connection = reach.connection().map_err(|e| match at.context.nearest("delegate_to") {
@@ -230,7 +240,15 @@ pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &s
     (known.check)(&args).map_err(|e| misplaced(at, e))?;
     let target = target(at, scope)?;
     let response = send(at, scope, &target, known.name, args).await.map_err(|error| not_in_inventory(at, &target, error))?;
-    Ok(performed(response, target.delegate))
+    let done = performed(response, target.delegate);
+    let runs = |change: &Change| change.action == ChangeAction::Run;
+    if at.run.live && !done.changes.is_empty() && done.changes.iter().all(runs) && !is_live(at, scope)? {
+        // `check_mode: true` in a run that changes: what would run cannot be looked at, so it is left out.
+        let mut returns = Map::new();
+        returns.insert("msg".into(), "Command would have run if not in check mode".into());
+        return Ok(Performed { status: Status::Skipped, returns, ..Performed::ok(Map::new()) });
+    }
+    Ok(done)
 }
 
 /// A host that work was delegated to and that cannot be reached may only be mistyped.
@@ -271,11 +289,13 @@ pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Targ
         Some(node) => at.number(Some(node), "timeout", scope)?.unwrap_or(0.0) as u64,
         None => 0,
     };
+    let live = is_live(at, scope)?;
     let request = Request {
         id: at.run.request_id(),
         module: module.to_string(),
         args: args.into_iter().map(|(k, v)| (k, v.revealed())).collect(),
-        live: is_live(at, scope)?,
+        live,
+        fresh: at.run.live && !live,
         environment: environment(at, scope)?,
         timeout,
     };

@@ -1,7 +1,7 @@
 //! One play: its hosts in batches, each batch a graph that is walked.
 
 use super::{PlayUse, Run, include, play_vars, task};
-use crate::error::{Diagnostic, Result};
+use crate::error::{Diagnostic, Kind, Result};
 use crate::event::Event;
 use crate::graph::check::has_template;
 use crate::graph::compile::Handler;
@@ -14,7 +14,7 @@ use crate::vars::{HostScope, PlayInstance, lock, read, write};
 use crate::yaml::Node;
 use modules::args::FromValue;
 use modules::value::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -24,9 +24,10 @@ pub(super) struct Batch {
     pub(super) handlers: RwLock<Vec<Handler>>,
     /// What includes asked for, by step, until all hosts have asked.
     pub(super) requests: Mutex<HashMap<u32, Vec<include::Wanted>>>,
+    /// Steps whose failure is everybody's (`any_errors_fatal`).
+    fatal: Mutex<BTreeSet<u32>>,
     strategy: Strategy,
     force_handlers: bool,
-    any_errors_fatal: bool,
     max_fail_percentage: Option<f64>,
 }
 
@@ -215,6 +216,8 @@ fn instance(
     all_hosts: Vec<String>,
     batch: Vec<String>,
 ) -> Result<Arc<PlayInstance>> {
+    // Hosts that failed in an earlier batch are no hosts of the play any more.
+    let gone = all_hosts.iter().filter(|h| run.progress.gone(h).is_some()).cloned().collect();
     let instance = PlayInstance {
         play: used.play.clone(),
         name,
@@ -222,23 +225,31 @@ fn instance(
         files: RwLock::default(),
         prompted: Default::default(),
         roles: RwLock::default(),
+        used: RwLock::default(),
         all_hosts,
         batch,
-        gone: RwLock::default(),
+        gone: RwLock::new(gone),
         dir: dir.to_path_buf(),
     };
     let instance = Arc::new(instance);
     vars_files(run, &instance, None)?;
+    for host in &instance.batch {
+        // What needs facts is read once they are there.
+        vars_files(run, &instance, Some(host))?;
+    }
     Ok(instance)
 }
 
-/// Reads `vars_files`: those without templates once for the play, the others for a host when its facts are there.
+/// Reads `vars_files`: those without templates once for the play; all of them for a host, where there are others. As in
+/// Ansible, a file that is not there, or whose name is not known, is left out.
 pub(super) fn vars_files(run: &Run, play: &Arc<PlayInstance>, host: Option<&str>) -> Result<()> {
     let mut vars = Vars::new();
+    if host.is_some() && !play.play.vars_files.iter().any(has_template) {
+        return Ok(());
+    }
     for node in &play.play.vars_files {
         let choices: Vec<Node> = node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec);
-        let templated = choices.iter().any(|c| c.as_str().is_some_and(|t| t.contains("{{")));
-        if templated != host.is_some() {
+        if host.is_none() && choices.iter().any(has_template) {
             continue;
         }
         let scope = HostScope {
@@ -250,20 +261,25 @@ pub(super) fn vars_files(run: &Run, play: &Arc<PlayInstance>, host: Option<&str>
         };
         let mut names = Vec::new();
         for choice in &choices {
-            names.push(run.templates.value(choice, &scope.shared())?.to_string());
+            match run.templates.value(choice, &scope.shared()) {
+                Ok(name) if name.first_unknown().is_none() => names.push(name.to_string()),
+                Err(error) if error.kind != Kind::Undefined => return Err(error),
+                _ => {}
+            }
         }
-        let found = names.iter().map(|n| play.dir.join(n)).find(|p| p.is_file());
+        let found = names.iter().flat_map(|n| [play.dir.join("vars").join(n), play.dir.join(n)]).find(|p| p.is_file());
         let Some(path) = found else {
-            let error = Diagnostic::input(format!("variables file `{}` does not exist", names.join("`, `"))).at(node.place());
-            return Err(Box::new(error.note(format!("looked in {}", crate::source::listed(std::slice::from_ref(&play.dir))))));
+            if names.len() == choices.len() {
+                let warning = Diagnostic::input(format!("variables file `{}` does not exist", names.join("`, `")));
+                run.warn(warning.at(node.place()));
+            }
+            continue;
         };
         vars.extend(run.compiler.loader.variables(&path).map_err(|e| e.at(node.place()))?);
     }
     if !vars.is_empty() {
         let mut files = write(&play.files);
-        let mut all = if host.is_some() { files.get("").cloned().unwrap_or_default() } else { Vars::new() };
-        all.extend(vars);
-        files.insert(host.unwrap_or_default().to_string(), all);
+        files.insert(host.unwrap_or_default().to_string(), vars);
     }
     Ok(())
 }
@@ -312,7 +328,7 @@ fn compile(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &
         requests: Mutex::default(),
         strategy,
         force_handlers: run.settings.force_handlers || flag(keyword(run, play.force_handlers.as_ref(), scope)?),
-        any_errors_fatal: flag(keyword(run, play.keywords.other("any_errors_fatal"), scope)?),
+        fatal: Mutex::default(),
         max_fail_percentage: keyword(run, play.max_fail_percentage.as_ref(), scope)?.and_then(|v| f64::from_value(&v).ok()),
         instance,
     });
@@ -327,6 +343,9 @@ pub(super) fn grow(
     entry: Option<petgraph::stable_graph::NodeIndex>,
 ) -> Vec<petgraph::stable_graph::NodeIndex> {
     let once = |step: &Step| {
+        if for_all(step) {
+            return true;
+        }
         let Some(node) = step.context.nearest("run_once") else { return false };
         let scope = HostScope {
             fleet: run.fleet.clone(),
@@ -338,7 +357,18 @@ pub(super) fn grow(
         run.templates.value(node, &scope.shared()).is_ok_and(|v| bool::from_value(&v).unwrap_or(false))
     };
     let observes = |step: &Step| run.settings.lockstep || observes_others(step);
-    append(dag, fragments, entry, &Order { strategy: batch.strategy, observes: &observes, once: &once })
+    let meets = |step: &Step| batch.max_fail_percentage.is_some() || step.context.nearest("any_errors_fatal").is_some();
+    append(dag, fragments, entry, &Order { strategy: batch.strategy, observes: &observes, once: &once, meets: &meets })
+}
+
+/// Whether a step acts on the whole play, so that its first host does it for all.
+fn for_all(step: &Step) -> bool {
+    let meta = || step.task().and_then(|t| t.action.free_form.as_ref()).and_then(Node::as_str).unwrap_or_default();
+    match step.module() {
+        "add_host" | "pause" => true,
+        "meta" => matches!(meta(), "clear_facts" | "clear_host_errors" | "end_batch" | "end_play" | "refresh_inventory"),
+        _ => false,
+    }
 }
 
 /// Whether what a step is given could lead to other hosts: any template may, since variables lead on to `hostvars`.
@@ -353,13 +383,20 @@ fn observes_others(step: &Step) -> bool {
         || step.context.nearest("delegate_to").is_some()
 }
 
+/// Whether a host runs a task now: it is still there, no block around it says otherwise, and its role has not ended.
+fn takes_part(run: &Run, step: &Step, host: &str) -> bool {
+    let done = matches!(step.kind, StepKind::Task(_)) && run.progress.has_ended(host, step.context.role.as_ref());
+    !done && run.progress.active(host, &step.context.sections)
+}
+
 async fn visit(run: Arc<Run>, batch: Arc<Batch>, vertex: Vertex) -> Growth<Vertex, Edge> {
     if run.stopped() {
         return None;
     }
     match vertex {
-        Vertex::Barrier => {
-            batch.check_failures(&run);
+        Vertex::Barrier => None,
+        Vertex::Meet { step } => {
+            batch.check_failures(&run, &step);
             None
         }
         Vertex::Run { step, host } => {
@@ -367,20 +404,16 @@ async fn visit(run: Arc<Run>, batch: Arc<Batch>, vertex: Vertex) -> Growth<Verte
             None
         }
         Vertex::Once { step, hosts } => {
-            batch.check_failures(&run);
-            let active: Vec<Arc<str>> = hosts.iter().filter(|h| run.progress.active(h, &step.context.sections)).cloned().collect();
+            let active: Vec<Arc<str>> = hosts.iter().filter(|h| takes_part(&run, &step, h)).cloned().collect();
             if let Some(first) = active.first().cloned() {
                 batch.step(&run, &step, &first, &active).await;
             }
             None
         }
-        Vertex::Unfold { step, hosts } => {
-            batch.check_failures(&run);
-            match step.kind {
-                StepKind::Flush => batch.flush(&run, &hosts),
-                _ => include::unfold(&run, &batch, &step, &hosts),
-            }
-        }
+        Vertex::Unfold { step, hosts } => match step.kind {
+            StepKind::Flush => batch.flush(&run, &step, &hosts),
+            _ => include::unfold(&run, &batch, &step, &hosts),
+        },
     }
 }
 
@@ -389,17 +422,31 @@ impl Batch {
         self.instance.batch.iter().map(|h| Arc::from(h.as_str())).collect()
     }
 
-    /// Applies `any_errors_fatal` and `max_fail_percentage` where hosts meet.
-    fn check_failures(&self, run: &Run) {
+    /// A failure of this step is everybody's: at once where hosts do not wait for each other, else where they meet.
+    pub(super) fn fail_all(&self, run: &Run, step: &Step) {
+        lock(&self.fatal).insert(step.id);
+        if self.strategy == Strategy::Free {
+            self.check_failures(run, step);
+        }
+    }
+
+    /// Applies `any_errors_fatal` and `max_fail_percentage` after a step.
+    fn check_failures(&self, run: &Run, step: &Step) {
+        if lock(&self.fatal).remove(&step.id) {
+            for host in self.instance.batch.iter().filter(|h| run.progress.active(h, &step.context.sections)) {
+                run.progress.fail(host, &step.context.sections, modules::value::Map::new());
+                self.note_gone(run, host);
+            }
+        }
         let failed = self.instance.batch.iter().filter(|h| run.progress.gone(h).is_some_and(|g| g != super::Gone::Ended)).count();
         let percentage = failed as f64 * 100.0 / self.instance.batch.len().max(1) as f64;
-        if failed > 0 && self.any_errors_fatal || self.max_fail_percentage.is_some_and(|max| percentage > max) {
+        if self.max_fail_percentage.is_some_and(|max| percentage > max) {
             self.end_all(run);
         }
     }
 
     /// Takes every host out.
-    pub(super) fn end_all(&self, run: &Run) {
+    fn end_all(&self, run: &Run) {
         for host in &self.instance.batch {
             if run.progress.gone(host).is_none() {
                 self.leave(run, host, super::Gone::Failed);
@@ -422,15 +469,14 @@ impl Batch {
                 self.note_gone(run, host);
             }
             StepKind::Handler(_, number) => {
-                let forced = self.force_handlers && run.progress.gone(host) == Some(super::Gone::Failed);
-                let may = forced || run.progress.active(host, &step.context.sections);
+                let may = self.is_forced(run, host) || run.progress.active(host, &step.context.sections);
                 let notified = for_hosts.iter().filter(|h| may && run.progress.take_notified(h, *number)).count();
                 if notified > 0 {
                     task::perform(run, self, step, host, for_hosts).await;
                 }
             }
             StepKind::Task(_) => {
-                if run.progress.active(host, &step.context.sections) {
+                if takes_part(run, step, host) {
                     task::perform(run, self, step, host, for_hosts).await;
                 }
             }
@@ -443,9 +489,15 @@ impl Batch {
         }
     }
 
+    /// Whether a host runs its handlers although it failed.
+    fn is_forced(&self, run: &Run, host: &str) -> bool {
+        self.force_handlers && run.progress.gone(host) == Some(super::Gone::Failed)
+    }
+
     /// The handlers that any host is to run, as steps.
-    fn flush(self: &Arc<Batch>, run: &Arc<Run>, hosts: &[Arc<str>]) -> Growth<Vertex, Edge> {
-        let hosts: Vec<Arc<str>> = hosts.iter().filter(|h| run.progress.any_notified(h)).cloned().collect();
+    fn flush(self: &Arc<Batch>, run: &Arc<Run>, step: &Step, hosts: &[Arc<str>]) -> Growth<Vertex, Edge> {
+        let here = |host: &str| self.is_forced(run, host) || takes_part(run, step, host);
+        let hosts: Vec<Arc<str>> = hosts.iter().filter(|h| run.progress.any_notified(h) && here(h)).cloned().collect();
         if hosts.is_empty() {
             return None;
         }

@@ -1,11 +1,11 @@
 //! How far each host has come: failures, blocks, notified handlers, counts.
 
 use crate::graph::{Part, Section};
-use crate::vars::lock;
+use crate::vars::{RoleInstance, lock};
 use indexmap::IndexMap;
 use modules::value::Map;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Why a host takes no further part in a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,7 @@ struct HostProgress {
     blocks: HashMap<u32, Block>,
     notified: BTreeSet<usize>,
     failure: Map,
+    ended: Vec<Arc<RoleInstance>>,
     counts: Counts,
 }
 
@@ -92,7 +93,9 @@ impl Progress {
     /// A step failed: the innermost block that can still act takes it up, or the host is out. True when a `rescue` does.
     pub fn fail(&self, host: &str, sections: &[Section], failure: Map) -> bool {
         self.with(host, |h| {
-            h.failure = failure;
+            if !failure.is_empty() {
+                h.failure = failure;
+            }
             Self::propagate(h, sections)
         })
     }
@@ -132,8 +135,6 @@ impl Progress {
             }
             if state.failed && state.rescue_failed || state.always_failed {
                 Self::propagate(h, outer);
-            } else if state.failed {
-                h.failure.clear();
             }
         });
     }
@@ -162,6 +163,7 @@ impl Progress {
     pub fn enter_play(&self, host: &str) {
         self.with(host, |h| {
             h.blocks.clear();
+            h.ended.clear();
             h.notified.clear();
             if h.gone == Some(Gone::Ended) {
                 h.gone = None;
@@ -169,9 +171,20 @@ impl Progress {
         });
     }
 
-    /// `meta: clear_host_errors`.
+    /// `meta: clear_host_errors`: who failed takes part again from the next play on.
     pub fn clear_errors(&self, host: &str) {
-        self.with(host, |h| h.gone = None);
+        self.with(host, |h| h.gone = h.gone.map(|_| Gone::Ended));
+    }
+
+    /// `meta: end_role`: nothing more of this use of a role runs on the host.
+    pub fn end_role(&self, host: &str, role: &Arc<RoleInstance>) {
+        self.with(host, |h| h.ended.push(role.clone()));
+    }
+
+    /// Whether a role, or one that led to it, has ended on the host.
+    pub fn has_ended(&self, host: &str, role: Option<&Arc<RoleInstance>>) -> bool {
+        let mut chain = std::iter::successors(role, |r| r.parent.as_ref());
+        self.with(host, |h| chain.any(|role| h.ended.iter().any(|ended| Arc::ptr_eq(ended, role))))
     }
 
     /// Counts.

@@ -35,6 +35,7 @@ pub(super) struct At<'a> {
 /// Runs a step on `host` and settles its result for `for_hosts`.
 pub(super) async fn perform(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>, host: &Arc<str>, for_hosts: &[Arc<str>]) {
     let Some(task) = step.task() else { return };
+    let quiet = step.module() == "meta";
     let locals = run.progress.failure(host);
     let scope = HostScope {
         fleet: run.fleet.clone(),
@@ -43,21 +44,39 @@ pub(super) async fn perform(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>
         context: Some(step.context.clone()),
         locals: Arc::new(locals),
     };
+    let called = match module_called(run, task, &scope) {
+        Ok(called) => called,
+        Err(error) => return run.reject(*error),
+    };
+    let task = called.as_ref().unwrap_or(task);
     let name = task_name(run, step, task, &scope);
     let mut at = At { run, batch, task, context: &step.context, host, scope, name, hidden: false };
     let started = Instant::now();
-    run.observer.observe(&Event::TaskStarted { task: at.name.clone(), host: host.to_string() });
+    if !quiet {
+        run.observer.observe(&Event::TaskStarted { task: at.name.clone(), host: host.to_string() });
+    }
     let outcome = match at.flag("no_log") {
         Ok(hidden) => {
             at.hidden = hidden;
             match step.is_include() {
-                true => include::request(&at, step, for_hosts).await,
+                true => include::request(&at, step, std::slice::from_ref(host)).await,
                 false => at.looped().await,
             }
         }
         Err(error) => Outcome::broken(&error),
     };
     settle(&at, step, for_hosts, outcome, started.elapsed());
+}
+
+/// The task with its module's name rendered, where a template gives that (`action: "{{ module }} …"`).
+fn module_called(run: &Run, task: &Task, scope: &HostScope) -> Result<Option<Arc<Task>>> {
+    if !task.action.module.contains("{{") {
+        return Ok(None);
+    }
+    let node = Node::new(task.action.place.clone(), crate::yaml::Data::Str(task.action.module.as_str().into()));
+    let mut task = task.clone();
+    task.action.module = run.templates.value(&node, &scope.shared())?.to_string();
+    Ok(Some(Arc::new(task)))
 }
 
 fn task_name(run: &Run, step: &Step, task: &Task, scope: &HostScope) -> Arc<TaskName> {
@@ -85,7 +104,9 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
     if matches!(outcome.status, Status::Failed | Status::Unreachable) {
         let keyword = if outcome.status == Status::Failed { "ignore_errors" } else { "ignore_unreachable" };
         match at.flag(keyword) {
-            Ok(ignored) => outcome.ignored = ignored,
+            // A loop has asked for each of its items.
+            _ if outcome.ignored => {}
+            Ok(ignored) => outcome.ignored = ignored && !outcome.looped,
             Err(error) => outcome = Outcome::broken(&error),
         }
     }
@@ -101,8 +122,12 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
                 Learner::Nobody => {}
             }
         }
+        let owner = match &outcome.learner {
+            Learner::Delegate(other) => other.as_str(),
+            _ => host,
+        };
         for (name, fact) in &outcome.set {
-            run.fleet.remember(host, name, fact.clone());
+            run.fleet.remember(owner, name, fact.clone());
         }
     }
     if outcome.changed != Changed::No
@@ -114,6 +139,13 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
     let mut result = outcome.report(at.hidden, elapsed, None);
     if outcome.is_failure() {
         result.rescued = fail(at, step, for_hosts, &outcome);
+    }
+    if step.module() == "meta" {
+        // Ansible neither tells of `meta` nor counts it, unless something is to be said.
+        if result.status == Status::Ok {
+            return;
+        }
+        run.observer.observe(&Event::TaskStarted { task: at.name.clone(), host: at.host.to_string() });
     }
     count(run, at.host, &result);
     run.observer.observe(&Event::TaskDone { task: at.name.clone(), host: at.host.to_string(), result: Arc::new(result) });
@@ -134,8 +166,8 @@ fn fail(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], outcome: &Outcome) -> 
         rescued = at.run.progress.fail(host, &step.context.sections, failure);
         at.batch.note_gone(at.run, host);
     }
-    if at.flag("any_errors_fatal").unwrap_or(false) && at.batch.instance.batch.iter().any(|h| at.run.progress.gone(h).is_some()) {
-        at.batch.end_all(at.run);
+    if at.flag("any_errors_fatal").unwrap_or(false) {
+        at.batch.fail_all(at.run, step);
     }
     rescued
 }
@@ -187,15 +219,18 @@ fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
         let scope = HostScope { context: Some(step.context.clone()), ..at.scope.clone() };
         at.run.templates.value(node, &scope.shared()).ok()
     };
-    let (mut by_name, mut listening) = (None, Vec::new());
+    let (mut by_name, mut listening): (Option<(usize, _)>, _) = (None, Vec::new());
     for (number, handler) in handlers.iter().enumerate() {
         let Some(task) = handler.step.task() else { continue };
         let own = task.name.as_ref().and_then(|n| rendered(n, &handler.step)).map(|v| v.to_string());
         let role = handler.step.context.role.as_ref().map(|r| r.name.clone());
         let full = own.as_ref().zip(role).map(|(own, role)| format!("{role} : {own}"));
         if own.as_deref() == Some(name) || full.as_deref() == Some(name) {
-            // Of handlers with one name, Ansible runs the last one defined; an own role's goes before others'.
-            by_name = Some(number);
+            // Of handlers with one name, Ansible runs the first in the play or role that was listed last.
+            let owner = handler.step.context.role.as_ref().map(Arc::as_ptr);
+            if by_name.is_none_or(|(_, other)| other != owner) {
+                by_name = Some((number, owner));
+            }
         }
         let topics = task.listen.as_ref().and_then(|n| rendered(n, &handler.step));
         let listens =
@@ -204,7 +239,7 @@ fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
             listening.push(number);
         }
     }
-    by_name.into_iter().chain(listening).collect()
+    by_name.map(|(number, _)| number).into_iter().chain(listening).collect()
 }
 
 impl At<'_> {
@@ -286,7 +321,7 @@ impl At<'_> {
                 outcome.set_value("attempts", Value::Int(attempt));
             }
             let good = match &self.task.until {
-                Some(node) => {
+                Some(node) if tries > 1 => {
                     let seen = self.seeing(scope, &outcome);
                     match self.holds(&until_conditions(node), &seen)?.0 {
                         Condition::True => true,
@@ -294,12 +329,14 @@ impl At<'_> {
                         Condition::Unknown(_) => return Ok(outcome),
                     }
                 }
-                None => outcome.status != Status::Failed,
+                _ => outcome.status != Status::Failed,
             };
             if good || tries == 1 || outcome.status == Status::Unreachable || !self.run.live {
                 return Ok(outcome);
             }
             if attempt >= tries {
+                // As Ansible counts: the first try is none of the retries.
+                outcome.set_value("attempts", Value::Int(tries - 1));
                 outcome.set_value("failed", Value::Bool(true));
                 if outcome.status != Status::Failed {
                     outcome.status = Status::Failed;

@@ -6,7 +6,7 @@ use crate::error::{Diagnostic, Result};
 use crate::playbook::{Action, Block, Item, Keywords, Loader, RoleUse, Task, Vars};
 use crate::source::Place;
 use crate::template::Templates;
-use crate::vars::{Fleet, HostScope, PlayInstance, RoleInstance, write};
+use crate::vars::{Fleet, HostScope, PlayInstance, RoleInstance, RoleRun, read, write};
 use crate::yaml::{Data, Node};
 use modules::value::Value;
 use std::path::{Path, PathBuf};
@@ -69,13 +69,15 @@ impl Compiler {
     pub fn play(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, base: &Context) -> Result<Unfolded> {
         let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: 0 };
         let written = play.play.clone();
-        let context = unfold.inherit(base, &written.keywords)?;
+        // The play's variables are a level of their own, weaker than those of blocks and tasks.
+        let keywords = Keywords { vars: Vars::new(), ..(*written.keywords).clone() };
+        let context = unfold.inherit(base, &keywords)?;
         unfold.out.problems.extend(super::check::variables(&written.keywords.vars, &self.templates));
         unfold.gather(&context)?;
         // Roles' variables are seen by the whole play, so they are known before the first task is looked at.
         let mut roles = Vec::new();
         for role in &written.roles {
-            unfold.resolve_role(role, &context, None, &mut roles)?;
+            unfold.resolve_role(role, &context, None, false, &mut roles)?;
         }
         unfold.items(&written.pre_tasks, &context)?;
         unfold.flush(&context);
@@ -298,7 +300,8 @@ impl Unfold<'_> {
         }
         let is_flush = crate::playbook::short_name(&task.action.module) == "meta"
             && task.action.free_form.as_ref().and_then(Node::as_str) == Some("flush_handlers");
-        if is_flush && context.when.is_empty() {
+        // Handlers were notified under conditions of their own; flushing knows none.
+        if is_flush {
             self.flush(&context);
         } else {
             self.push(StepKind::Task(task.clone()), context, outer);
@@ -352,7 +355,7 @@ impl Unfold<'_> {
         let role = self.load_role(&call.name, context, &call.place)?;
         let mut before = Vec::new();
         for dependency in &role.dependencies {
-            self.resolve_role(dependency, context, context.role.clone(), &mut before)?;
+            self.resolve_role(dependency, context, context.role.clone(), true, &mut before)?;
         }
         for (instance, context) in before {
             self.role_tasks(&instance, "main", &context)?;
@@ -367,8 +370,10 @@ impl Unfold<'_> {
             vars: variables("vars", &call.vars_from, &role.vars)?,
             params: Vec::new(),
             parent: context.role.clone(),
+            dependency: false,
             role,
         });
+        write(&self.play.used).push(RoleRun { instance: instance.clone(), keywords: None });
         let mut context = context.clone();
         context.role = Some(instance.clone());
         if call.public {
@@ -394,12 +399,13 @@ impl Unfold<'_> {
     }
 
     /// A role of `roles:` or of dependencies, with those it depends on before it. Each runs once unless its parameters
-    /// differ or it allows duplicates.
+    /// or keywords differ or it allows duplicates.
     fn resolve_role(
         &mut self,
         used: &RoleUse,
         outer: &Context,
         parent: Option<Arc<RoleInstance>>,
+        dependency: bool,
         into: &mut Vec<(Arc<RoleInstance>, Context)>,
     ) -> Result<()> {
         self.depth += 1;
@@ -416,13 +422,15 @@ impl Unfold<'_> {
             vars: role.vars.clone(),
             params: used.params.clone(),
             parent,
+            dependency,
             role: role.clone(),
         });
-        let twice = |other: &Arc<RoleInstance>| other.role.path == role.path && same(&other.params, &instance.params);
-        let repeated = into.iter().any(|(other, _)| twice(other)) && !role.allow_duplicates;
+        let run = RoleRun { instance: instance.clone(), keywords: Some(used.keywords.clone()) };
+        let repeated = read(&self.play.used).iter().any(|other| run.repeats(other)) && !role.allow_duplicates;
         if !repeated {
+            write(&self.play.used).push(run);
             for dependency in &role.dependencies {
-                self.resolve_role(dependency, &context, Some(instance.clone()), into)?;
+                self.resolve_role(dependency, &context, Some(instance.clone()), true, into)?;
             }
             context.role = Some(instance.clone());
             write(&self.play.roles).push(instance.clone());
@@ -464,10 +472,6 @@ fn gather_task(place: Place, path: &Path, name: Node, args: Vars) -> Task {
         background: None,
         poll: None,
     }
-}
-
-fn same(a: &Vars, b: &Vars) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.0 == y.0 && x.1.raw() == y.1.raw())
 }
 
 /// Where a task names the role it calls.

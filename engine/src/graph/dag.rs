@@ -35,6 +35,11 @@ pub enum Vertex {
     },
     /// Hosts wait here for each other; nothing runs.
     Barrier,
+    /// Hosts wait here for each other, so that who failed the step can end it for all.
+    Meet {
+        /// The step before.
+        step: Arc<Step>,
+    },
 }
 
 /// Why one node waits for another.
@@ -61,8 +66,10 @@ pub struct Order<'a> {
     pub strategy: Strategy,
     /// Whether a step reads what another host could have made.
     pub observes: &'a dyn Fn(&Step) -> bool,
-    /// Whether the keyword `run_once` holds for a step.
+    /// Whether one host runs a step for all.
     pub once: &'a dyn Fn(&Step) -> bool,
+    /// Whether hosts meet after a step, because its failure may end others.
+    pub meets: &'a dyn Fn(&Step) -> bool,
 }
 
 /// The last node of each host so far; what is appended next waits for it.
@@ -82,6 +89,9 @@ pub fn append(dag: &mut Dag, fragments: &[Fragment], entry: Option<NodeIndex>, o
         }
         for step in steps {
             add_step(dag, step, hosts, &mut tails, order);
+            if step.task().is_some() && order.strategy == Strategy::Linear && (order.meets)(step) {
+                join(dag, Vertex::Meet { step: step.clone() }, hosts, &mut tails);
+            }
         }
     }
     let mut ends: Vec<NodeIndex> = tails.into_values().filter(|n| Some(*n) != entry).collect();

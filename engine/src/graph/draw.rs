@@ -17,7 +17,7 @@ pub fn dot(plays: &[Play]) -> String {
     for (number, (name, dag)) in plays.iter().enumerate() {
         let _ = writeln!(out, "  subgraph cluster_{number} {{\n    label={};", quoted(name));
         for node in dag.node_indices() {
-            let shape = if matches!(dag[node], Vertex::Barrier) { ", shape=point" } else { "" };
+            let shape = if matches!(dag[node], Vertex::Barrier | Vertex::Meet { .. }) { ", shape=point" } else { "" };
             let _ = writeln!(out, "    p{number}n{} [label={}{shape}];", node.index(), quoted(&label(&dag[node])));
         }
         for edge in dag.edge_references() {
@@ -38,7 +38,7 @@ pub fn mermaid(plays: &[Play]) -> String {
         for node in dag.node_indices() {
             let id = format!("p{number}n{}", node.index());
             let _ = match dag[node] {
-                Vertex::Barrier => writeln!(out, "    {id}(( ))"),
+                Vertex::Barrier | Vertex::Meet { .. } => writeln!(out, "    {id}(( ))"),
                 _ => writeln!(out, "    {id}[{}]", mermaid_text(&label(&dag[node]))),
             };
         }
@@ -59,7 +59,7 @@ fn label(vertex: &Vertex) -> String {
             StepKind::Flush => "run notified handlers".to_string(),
             _ => format!("unfold: {}", step_name(&step.kind)),
         },
-        Vertex::Barrier => "all hosts".to_string(),
+        Vertex::Barrier | Vertex::Meet { .. } => "all hosts".to_string(),
     }
 }
 

@@ -199,10 +199,7 @@ fn mistakes_in_tasks() {
         ),
         ("- name: x", "1:3 the task calls no module | a task needs a module's name with its arguments, e.g. `debug: msg=hello`"),
         ("- debgu: msg=a", "1:3 unknown module `debgu` | did you mean `debug`?"),
-        (
-            "- npm: {path: x}\n  become: [a]",
-            "2:11 `become` must be a boolean, not a list",
-        ),
+        ("- npm: {path: x}\n  become: [a]", "2:11 `become` must be a boolean, not a list"),
         ("- action: debgu msg=a", "1:11 unknown module `debgu` | did you mean `debug`?"),
         ("- nam: x", "1:3 `nam` is neither a keyword nor a module | did you mean `name`?"),
         ("- debug: msg=a\n  sudo_user: x", "2:3 a task has no keyword `sudo_user` | write `become_user` instead"),

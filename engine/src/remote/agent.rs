@@ -280,7 +280,7 @@ mod tests {
     use tokio::io::DuplexStream;
 
     fn request(id: u64) -> Request {
-        Request { id, module: "ping".into(), args: Map::default(), live: true, environment: vec![], timeout: 0 }
+        Request { id, module: "ping".into(), args: Map::default(), live: true, fresh: false, environment: vec![], timeout: 0 }
     }
 
     fn response(id: u64) -> Response {

@@ -94,10 +94,23 @@ impl Live {
         }
     }
 
+    fn item(&self, task: &TaskName, host: &str, result: &TaskResult) {
+        let speaks = is_debug(task, result) && !self.quiet;
+        if self.verbosity == 0 && !speaks || result.status == Status::Skipped {
+            return;
+        }
+        let mut line = format!("       item  {host}  {}  {}", task.name, result.item.as_deref().unwrap_or_default());
+        if speaks {
+            let _ = write!(line, "\n{}", message_of(&result.value));
+        }
+        self.say(&line);
+    }
+
     fn result_line(&self, task: &TaskName, host: &str, result: &TaskResult) -> Option<String> {
         let p = self.paint;
         let failed = matches!(result.status, Status::Failed | Status::Unreachable);
-        let debug = crate::playbook::short_name(&task.module) == "debug" && result.status == Status::Ok;
+        // What a loop has to say was said item by item.
+        let debug = is_debug(task, result) && result.value.get("results").is_none();
         if self.quiet && self.verbosity == 0 {
             return None;
         }
@@ -229,9 +242,17 @@ fn totals(counts: &[(String, Counts)], elapsed: Duration, p: Paint) -> String {
     out
 }
 
+fn is_debug(task: &TaskName, result: &TaskResult) -> bool {
+    crate::playbook::short_name(&task.module) == "debug" && result.status == Status::Ok
+}
+
+/// What `debug` says: every return value but what the program adds.
 fn message_of(value: &Value) -> String {
-    let skip = ["changed", "failed", "item", "ansible_loop_var"];
     let map = value.as_map().cloned().unwrap_or_default();
+    let named = |key: &str| map.get(key).map(Value::to_string).unwrap_or_default();
+    let variables = [named("ansible_loop_var"), named("ansible_index_var")];
+    let mut skip = vec!["changed", "failed", "item", "ansible_loop_var", "ansible_index_var", "ansible_loop", "attempts"];
+    skip.extend(variables.iter().map(String::as_str));
     let shown: Vec<String> = map
         .iter()
         .filter(|(k, _)| !skip.contains(&k.as_str().unwrap_or_default()))
@@ -287,10 +308,7 @@ impl Observer for Live {
             }
             Event::TaskStarted { task, host } => self.begin(host, task),
             Event::TaskDone { task, host, result } => self.done(task, host, result),
-            Event::ItemDone { task, host, result } if self.verbosity > 0 => {
-                let item = result.item.as_deref().unwrap_or_default();
-                self.say(&format!("       item  {host}  {}  {item}", task.name));
-            }
+            Event::ItemDone { task, host, result } => self.item(task, host, result),
             Event::Retry { task, host, left } if !self.quiet => {
                 self.say(&format!("      again  {host}  {}  {left} tries left", task.name));
             }

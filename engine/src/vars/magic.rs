@@ -1,9 +1,11 @@
 //! Variables that the program itself provides; playbooks cannot set most of them.
 
 use super::scope::AllHosts;
-use super::{HostScope, read};
+use super::{HostScope, PlayInstance, RoleInstance, read};
 use crate::template::{Binding, Scope};
+use indexmap::IndexSet;
 use modules::value::{Map, Value};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Their names, for messages.
@@ -42,7 +44,18 @@ pub(super) const NAMES: &[&str] = &[
     "role_names",
     "ansible_inventory_sources",
     "ansible_search_path",
+    "ansible_playbook_python",
+    "ansible_config_file",
 ];
+
+/// A path from the root on; the empty path is the current folder.
+fn whole(path: &Path) -> String {
+    let shown = match std::env::current_dir() {
+        Ok(here) if path.as_os_str().is_empty() => here,
+        _ => std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()),
+    };
+    shown.display().to_string().trim_end_matches('/').to_string()
+}
 
 fn texts(items: impl IntoIterator<Item = impl AsRef<str>>) -> Option<Binding> {
     Some(Binding::Value(Value::list(items.into_iter().map(Value::str))))
@@ -69,6 +82,9 @@ pub(super) fn lookup(scope: &HostScope, name: &str) -> Option<Binding> {
         }
         "ansible_skip_tags" => return texts(&fleet.options.skip_tags),
         "ansible_limit" => return fleet.options.limit.as_ref().and_then(|l| value(l.as_str())),
+        // Where inventories point `ansible_python_interpreter` at it; this program never starts it.
+        "ansible_playbook_python" => return value("/usr/bin/python3"),
+        "ansible_config_file" => return Some(Binding::Value(Value::Null)),
         "ansible_version" => return Some(Binding::Value(version())),
         "ansible_inventory_sources" => {
             return texts(read(&fleet.inventory).sources.iter().map(|p| p.display().to_string()));
@@ -85,7 +101,8 @@ fn of_host(scope: &HostScope, name: &str) -> Option<Binding> {
         "inventory_hostname_short" => value(host.split('.').next().unwrap_or(host)),
         "group_names" => {
             let names = read(&scope.fleet.inventory).groups_of(host);
-            texts(if names.is_empty() { vec!["ungrouped".to_string()] } else { names })
+            let implicit = !read(&scope.fleet.inventory).hosts.contains_key(host);
+            texts(if names.is_empty() && !implicit { vec!["ungrouped".to_string()] } else { names })
         }
         "ansible_facts" => Some(Binding::Value(Value::from(read(&scope.fleet.memory(host).facts).clone()))),
         "inventory_dir" | "inventory_file" => {
@@ -105,11 +122,7 @@ fn of_host(scope: &HostScope, name: &str) -> Option<Binding> {
 fn of_play(scope: &HostScope, name: &str) -> Option<Binding> {
     let play = scope.play.as_ref()?;
     match name {
-        "playbook_dir" => {
-            // A playbook named without a folder lies in the current one.
-            let dir = if play.dir.as_os_str().is_empty() { std::path::Path::new(".") } else { &play.dir };
-            value(std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()).display().to_string())
-        }
+        "playbook_dir" => value(whole(&play.dir)),
         "ansible_play_hosts_all" => texts(&play.all_hosts),
         "ansible_play_batch" => texts(play.active()),
         "ansible_play_hosts" | "play_hosts" => {
@@ -117,21 +130,32 @@ fn of_play(scope: &HostScope, name: &str) -> Option<Binding> {
             texts(play.all_hosts.iter().filter(|h| !gone.contains(*h)))
         }
         "ansible_play_name" => value(play.name.as_str()),
-        "role_names" | "ansible_play_role_names" | "ansible_role_names" => texts(read(&play.roles).iter().map(|r| r.name.clone())),
-        "ansible_dependent_role_names" => texts(read(&play.roles).iter().filter(|r| r.parent.is_some()).map(|r| r.name.clone())),
-        "ansible_search_path" => texts(scope.search_path("").iter().map(|p| p.display().to_string())),
+        "role_names" | "ansible_play_role_names" => texts(roles(play, |r| !r.dependency)),
+        "ansible_dependent_role_names" => texts(roles(play, |r| r.dependency)),
+        "ansible_role_names" => texts(roles(play, |_| true)),
+        "ansible_search_path" => texts(scope.search_path("").iter().map(|p| whole(p)).collect::<IndexSet<String>>()),
         _ => None,
     }
 }
 
+/// Names of the play's roles as they are used.
+fn roles(play: &PlayInstance, wanted: impl Fn(&RoleInstance) -> bool) -> Vec<String> {
+    read(&play.used).iter().filter(|used| wanted(&used.instance)).map(|used| used.instance.name.clone()).collect()
+}
+
 fn of_role(scope: &HostScope, name: &str) -> Option<Binding> {
     let role = scope.context.as_ref()?.role.as_ref()?;
-    let parents = || std::iter::successors(role.parent.clone(), |r| r.parent.clone());
+    // What a role depends on has no parent in this sense: only imports and includes make one.
+    let parent = |r: &Arc<RoleInstance>| r.parent.clone().filter(|_| !r.dependency);
+    let parents = || std::iter::successors(parent(role), parent).collect::<Vec<_>>();
+    if parent(role).is_none() && name.starts_with("ansible_parent_role") {
+        return None;
+    }
     match name {
         "role_name" | "ansible_role_name" => value(role.name.as_str()),
-        "role_path" => value(std::path::absolute(&role.role.path).unwrap_or_else(|_| role.role.path.clone()).display().to_string()),
-        "ansible_parent_role_names" => texts(parents().map(|r| r.name.clone())),
-        "ansible_parent_role_paths" => texts(parents().map(|r| r.role.path.display().to_string())),
+        "role_path" => value(whole(&role.role.path)),
+        "ansible_parent_role_names" => texts(parents().iter().map(|r| r.name.clone())),
+        "ansible_parent_role_paths" => texts(parents().iter().map(|r| r.role.path.display().to_string())),
         _ => None,
     }
 }
@@ -144,9 +168,9 @@ fn groups(scope: &HostScope) -> Value {
 /// The version of Ansible whose language this program follows; playbooks test it.
 fn version() -> Value {
     let mut map = Map::new();
-    for (name, v) in [("full", Value::str("2.19.4")), ("major", 2.into()), ("minor", 19.into()), ("revision", 4.into())] {
+    for (name, v) in [("full", Value::str("2.19.14")), ("major", 2.into()), ("minor", 19.into()), ("revision", 14.into())] {
         map.insert(Value::str(name), v);
     }
-    map.insert(Value::str("string"), Value::str("2.19.4"));
+    map.insert(Value::str("string"), Value::str("2.19.14"));
     map.into()
 }

@@ -76,6 +76,11 @@ impl Host {
         }
     }
 
+    /// Forgets what a plan remembered.
+    pub fn forget(&mut self) {
+        self.overlay = Overlay::default();
+    }
+
     /// Bounds the module run that began: from then on its programs are ended and it fails at its next step.
     pub fn limit(&mut self, time: Duration) {
         self.deadline = Instant::now().checked_add(time);

@@ -9,8 +9,12 @@ use modules::value::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// `set_fact`: every argument but `cacheable` becomes a variable of the host.
-pub(super) fn set_fact(at: &At<'_>, mut args: Map) -> Result<Performed> {
-    args.shift_remove("cacheable");
+pub(super) fn set_fact(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Performed> {
+    let cacheable = args.shift_remove("cacheable").is_some_and(|v| bool::from_value(&v).unwrap_or(false));
+    let (owner, learner) = match super::facts_go_to(at, scope)? {
+        Some(other) => (other.clone(), Learner::Delegate(other)),
+        None => (at.host.to_string(), Learner::Nobody),
+    };
     if args.is_empty() {
         return Err(Box::new(Diagnostic::input("`set_fact` needs at least one variable").at(&at.task.action.place)));
     }
@@ -25,15 +29,18 @@ pub(super) fn set_fact(at: &At<'_>, mut args: Map) -> Result<Performed> {
             return Err(Box::new(error.hint("a name has letters, digits and underscores, and does not start with a digit")));
         }
         // At once, so that the next item of a loop builds on it.
-        at.run.fleet.remember(at.host, &name, value.clone());
+        at.run.fleet.remember(&owner, &name, value.clone());
         set.push((name, value.clone()));
+    }
+    if cacheable {
+        at.run.fleet.learn(&owner, &args);
     }
     let mut returns = Map::new();
     returns.insert("ansible_facts".into(), args.into());
     // What is registered names the facts; they live as variables of the host, not among its gathered facts.
     let mut performed = Performed::ok(returns);
     performed.set = set;
-    performed.learner = Learner::Nobody;
+    performed.learner = learner;
     Ok(performed)
 }
 
@@ -128,12 +135,12 @@ pub(super) async fn gather(at: &At<'_>, scope: &HostScope, args: Map) -> Result<
     (module.check)(&args).map_err(|e| super::misplaced(at, e))?;
     let response = send(at, scope, &target, "setup", args).await?;
     let mut done = performed(response, target.delegate.clone());
-    let own = !at.flag("delegate_facts")?;
-    done.learner = target.delegate.filter(|_| !own).map_or(Learner::Own, Learner::Delegate);
+    let other = super::facts_go_to(at, scope)?;
     if let Some(facts) = done.returns.get("ansible_facts").and_then(Value::as_map) {
         // Now, because the files below may be named by them.
-        at.run.fleet.learn(at.host, facts);
+        at.run.fleet.learn(other.as_deref().unwrap_or(at.host), facts);
     }
+    done.learner = other.map_or(Learner::Own, Learner::Delegate);
     super::super::play::vars_files(at.run, &at.batch.instance, Some(at.host))?;
     Ok(done)
 }

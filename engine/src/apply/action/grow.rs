@@ -41,7 +41,7 @@ pub(super) fn group_by(at: &At<'_>, args: &Map) -> Result<Performed> {
     let Some(key) = args.get("key") else {
         return Err(Box::new(Diagnostic::input("`group_by` needs the argument `key`").at(&at.task.action.place)));
     };
-    let safe = |name: String| name.replace([' ', '-'], "_");
+    let safe = |name: String| name.replace(' ', "-");
     let group = safe(key.to_string());
     let parents = args.get("parents").map(|p| Vec::<String>::from_value(p).unwrap_or_default()).unwrap_or_else(|| vec!["all".into()]);
     let parents: Vec<String> = parents.into_iter().map(safe).collect();

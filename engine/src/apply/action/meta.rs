@@ -27,19 +27,20 @@ pub(super) async fn meta(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
     let what = node.map(|n| at.run.templates.value(n, &scope.shared()).map(|v| v.to_string())).transpose()?.unwrap_or_default();
     let progress: &Progress = &at.run.progress;
     match what.as_str() {
-        "noop" | "role_complete" | "refresh_inventory" => {}
-        "flush_handlers" => {
-            return Err(Box::new(
-                Diagnostic::input("`meta: flush_handlers` does not support `when`")
-                    .at(&at.task.place)
-                    .hint("put the condition on the tasks that notify, or on the handlers"),
-            ));
+        "noop" | "role_complete" => {}
+        "refresh_inventory" => {
+            let warning = Diagnostic::input("`meta: refresh_inventory` is not supported yet: the inventory stays as it was read");
+            at.run.warn(warning.at(&at.task.place));
         }
-        "clear_facts" => write(&at.run.fleet.memory(at.host).facts).clear(),
-        "clear_host_errors" => at.batch.instance.batch.iter().for_each(|h| {
-            progress.clear_errors(h);
-            write(&at.batch.instance.gone).remove(h);
-        }),
+        "clear_facts" => at.batch.instance.batch.iter().for_each(|h| write(&at.run.fleet.memory(h).facts).clear()),
+        "clear_host_errors" => at.batch.instance.batch.iter().for_each(|h| progress.clear_errors(h)),
+        "end_role" => match &at.context.role {
+            Some(role) => progress.end_role(at.host, role),
+            None => {
+                let error = Diagnostic::input("`meta: end_role` stands in no role").at(&at.task.place);
+                return Err(Box::new(error.hint("use `end_play` or `end_host` outside of roles")));
+            }
+        },
         "end_host" => at.batch.leave(at.run, at.host, Gone::Ended),
         "end_play" | "end_batch" => {
             for host in &at.batch.instance.batch {

@@ -180,7 +180,9 @@ impl Control {
 
 /// The result of all items as one.
 fn whole(outcomes: Vec<Outcome>) -> Outcome {
-    let any = |status: Status| outcomes.iter().any(|o| o.status == status && !o.ignored);
+    let any = |status: Status| outcomes.iter().any(|o| o.status == status);
+    let mut failures = outcomes.iter().filter(|o| matches!(o.status, Status::Failed | Status::Unreachable)).peekable();
+    let ignored = failures.peek().is_some() && failures.all(|o| o.ignored);
     let all_skipped = outcomes.iter().all(|o| o.status == Status::Skipped);
     let status = if any(Status::Unreachable) {
         Status::Unreachable
@@ -217,6 +219,9 @@ fn whole(outcomes: Vec<Outcome>) -> Outcome {
     value.insert("msg".into(), msg.into());
     if status == Status::Skipped {
         value.insert("skipped".into(), Value::Bool(true));
+        if outcomes.is_empty() {
+            value.insert("skipped_reason".into(), msg.into());
+        }
     }
     let failure = outcomes.iter().find(|o| matches!(o.status, Status::Failed | Status::Unreachable));
     let mut facts: Option<Map> = None;
@@ -226,7 +231,8 @@ fn whole(outcomes: Vec<Outcome>) -> Outcome {
     Outcome {
         status,
         changed,
-        ignored: false,
+        ignored,
+        looped: true,
         broken: outcomes.iter().any(|o| o.broken),
         message: failure.or_else(|| outcomes.iter().find(|o| o.status == status)).and_then(|o| o.message.clone()),
         hint: failure.and_then(|o| o.hint.clone()),

@@ -14,6 +14,8 @@ pub(in crate::apply) struct Outcome {
     pub(in crate::apply) status: Status,
     pub(in crate::apply) changed: Changed,
     pub(in crate::apply) ignored: bool,
+    /// Whether it is that of all items of a loop.
+    pub(in crate::apply) looped: bool,
     /// Whether the task itself is wrong (a template, an argument): `failed_when` does not forgive that.
     pub(in crate::apply) broken: bool,
     pub(in crate::apply) value: Value,
@@ -34,6 +36,7 @@ impl Outcome {
             status,
             changed: Changed::No,
             ignored: false,
+            looped: false,
             broken: false,
             value,
             facts: None,
@@ -128,6 +131,7 @@ impl Outcome {
             delegate,
             problem,
             ignored: false,
+            looped: false,
         }
     }
 

@@ -55,8 +55,9 @@ fn varnames(request: &Request<'_>) -> Result<Vec<Value>, Error> {
 fn piped(request: &Request<'_>, command: &str) -> Result<String, Error> {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command);
-    if let Some(folder) = request.frame.search_path("files").into_iter().rfind(|f| f.is_dir()) {
-        shell.current_dir(folder.parent().unwrap_or(&folder));
+    // The last folder searched is the playbook's; an empty path is where the program runs already.
+    if let Some(folder) = request.frame.search_path("files").pop().filter(|f| f.is_dir()) {
+        shell.current_dir(folder);
     }
     let output = shell.output().map_err(|e| refuse(format!("cannot run `{command}`: {e}")))?;
     if !output.status.success() {
