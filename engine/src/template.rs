@@ -7,6 +7,7 @@ mod errors;
 mod filters;
 mod globals;
 mod lookups;
+mod macros;
 mod methods;
 mod objects;
 mod predicates;

@@ -2,7 +2,7 @@
 
 use super::convert::{argument, text_of};
 use super::errors::refuse;
-use super::objects::Undefined;
+use super::objects::{Nothing, Undefined};
 use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Error, Value as Live};
 use modules::value::Value;
@@ -41,6 +41,15 @@ impl Call {
         let mut call = Call::function(args)?;
         if !call.positions.is_empty() {
             call.value = call.positions.remove(0);
+        }
+        Ok(call)
+    }
+
+    /// The arguments of a filter that works on defined values: nothing is an empty text.
+    pub(super) fn filter_defined(args: Rest<ValueOrKwargs>) -> Result<Call, Error> {
+        let mut call = Call::filter(args)?;
+        if is_nothing(&call.value) {
+            call.value = Live::from("");
         }
         Ok(call)
     }
@@ -117,7 +126,12 @@ impl Call {
 
 /// Whether a value is undefined, plainly or along a chain.
 pub(super) fn is_undefined(value: &Live) -> bool {
-    value.is_undefined() || value.downcast_object_ref::<Undefined>().is_some()
+    value.is_undefined() || value.downcast_object_ref::<Undefined>().is_some() || is_nothing(value)
+}
+
+/// Whether a value is what an inline `if` without `else` gives.
+pub(super) fn is_nothing(value: &Live) -> bool {
+    value.downcast_object_ref::<Nothing>().is_some()
 }
 
 /// A whole number, also from a float or text.

@@ -1,5 +1,7 @@
 //! Checks of templates: against what Ansible was seen to print, and of what is unknown, secret, lazy or wrong.
 
+mod seen;
+
 use super::{Binding, Condition, Scope, Scopes, Templates};
 use crate::error::Diagnostic;
 use crate::source::{Place, Source};
@@ -88,9 +90,6 @@ fn message(e: &Diagnostic) -> String {
     lines.join("\n")
 }
 
-/// What is not there yet: `varargs` and `kwargs` in macros, `loop.previtem` of the first and `loop.nextitem` of the last item.
-const MISSING: &[&str] = &["varargs", "loop_vars"];
-
 #[test]
 fn templates_print_as_under_ansible() {
     let cases: Vec<(String, String, String, String)> = serde_json::from_str(include_str!("cases.json")).unwrap();
@@ -107,7 +106,6 @@ fn templates_print_as_under_ansible() {
         let scope: Arc<dyn Scope> = Arc::new(Names(bindings.collect()));
         let got = Templates::new().text(template, &Place::nowhere("case"), &scope);
         match (&got, kind.as_str()) {
-            (Err(_), _) if MISSING.contains(&name.as_str()) => {}
             (Ok(v), "ok") if v.to_string() == *wanted => {}
             (Err(_), "err") => {}
             (Ok(v), _) => wrong.push(format!("{name}: {template}\n  wanted {wanted:?}\n  got    {:?}", v.to_string())),
@@ -314,4 +312,28 @@ fn messages() {
         "{{ [1] | map('nope') | list }}",
     ];
     insta::assert_snapshot!(texts.map(shown).join("\n\n"));
+}
+
+#[test]
+fn a_missing_variable_of_another_host_names_the_host() {
+    let scope = scope("{addres: x, fact_: 1}");
+    let e = value("{{ hostvars['bb'].addres }}", &scope).unwrap_err();
+    assert_eq!(message(&e), "Undefined: `hostvars['bb']` has no variable `addres`\nat site.yaml:1:19\nhint: did you mean `address`?");
+    let e = value("{{ hostvars[who].x }}", &scope).unwrap_err();
+    assert_eq!(message(&e), "Undefined: `who` is undefined\nat site.yaml:1:13");
+}
+
+#[test]
+fn places_are_exact() {
+    let text = "a: \"x {{ ok }} {{ gone }}\"\nb: >-\n  {{ ok }}\n  and {{ ok }}{{ gone }}\nc: |\n  {% for x in ok %}\n  {{ x.gone }} {{ x | uper }}\n  {% endfor %}\nd: ok == 1 and gone\n";
+    let scope = scope("{ok: [{a: 1}]}");
+    let node = yaml(text);
+    for (key, wanted) in [("a", "site.yaml:1:19"), ("b", "site.yaml:4:18"), ("c", "site.yaml:7:8")] {
+        let value = node.as_map().unwrap().iter().find(|(k, _)| k.as_str() == Some(key)).unwrap().1.clone();
+        let e = Templates::new().value(&value, &scope).unwrap_err();
+        assert_eq!(e.place.as_ref().unwrap().to_string(), wanted, "{}", message(&e));
+    }
+    let condition = node.as_map().unwrap().iter().find(|(k, _)| k.as_str() == Some("d")).unwrap().1.clone();
+    let e = Templates::new().condition(&condition, &self::scope("{ok: 1}")).unwrap_err();
+    assert_eq!(message(&e), "Undefined: `gone` is undefined\nat site.yaml:9:16");
 }

@@ -1,5 +1,6 @@
 //! Between data and what templates compute with; and how values print.
 
+use super::call::is_nothing;
 use super::errors::refuse;
 use super::objects::{Dict, List, Slot, Undefined};
 use super::taint;
@@ -68,6 +69,9 @@ fn container(value: &Live) -> Result<Value, Error> {
     if value.downcast_object_ref::<Undefined>().is_some() {
         return Err(undefined());
     }
+    if is_nothing(value) {
+        return Ok(Value::str(""));
+    }
     match value.kind() {
         ValueKind::Map => {
             let mut map = Map::new();
@@ -127,6 +131,7 @@ fn write(value: &Live, out: &mut String) -> Result<(), Error> {
             write_items(value, out, '(')?;
             out.push_str(if value.len() == Some(1) { ",)" } else { ")" });
         }
+        ValueKind::Iterable if is_nothing(value) => {}
         ValueKind::Seq | ValueKind::Iterable => {
             write_items(value, out, '[')?;
             out.push(']');

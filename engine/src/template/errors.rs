@@ -1,9 +1,13 @@
 //! From the template engine's errors to messages with a place in what the user wrote.
 
+mod spots;
+
 use super::scope::Frame;
+use super::{Scope, Scopes};
 use crate::error::{Diagnostic, Kind};
-use crate::source::{Place, Source};
+use crate::source::Place;
 use minijinja::{Error, ErrorKind};
+use spots::spot;
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
@@ -31,13 +35,42 @@ pub(super) fn carry(diagnostic: Diagnostic) -> Error {
 }
 
 /// The last name that was asked for in vain.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Miss {
     key: String,
-    /// What was asked, and the names it has; nothing for variables.
-    owner: Option<(Option<Arc<str>>, Vec<String>)>,
+    /// What was asked; nothing for variables.
+    owner: Option<Owner>,
     /// Why a variable that exists has no value: its own template is undefined.
     cause: Option<Diagnostic>,
+}
+
+/// Where the names that something has are found, once a message needs them.
+#[derive(Clone)]
+pub(super) enum Known {
+    Names(Vec<String>),
+    Scope(Arc<dyn Scope>),
+    Scopes(Arc<dyn Scopes>),
+}
+
+impl Known {
+    fn names(&self) -> Vec<String> {
+        match self {
+            Known::Names(names) => names.clone(),
+            Known::Scope(scope) => scope.names(),
+            Known::Scopes(scopes) => scopes.names(),
+        }
+    }
+}
+
+/// What a name was looked for in.
+#[derive(Clone)]
+pub(super) struct Owner {
+    /// What messages call it.
+    pub(super) name: Option<Arc<str>>,
+    /// What it has by name: attributes, variables, hosts.
+    pub(super) has: &'static str,
+    /// The names it has.
+    pub(super) known: Known,
 }
 
 thread_local! {
@@ -59,8 +92,8 @@ pub(super) fn missed_variable(name: &str, cause: Option<Diagnostic>) {
 }
 
 /// Remembers an entry that a dictionary does not have.
-pub(super) fn missed_entry(key: &str, owner: Option<Arc<str>>, keys: impl FnOnce() -> Vec<String>, cause: Option<Diagnostic>) {
-    record(Miss { key: key.to_owned(), owner: Some((owner, keys())), cause });
+pub(super) fn missed_entry(key: &str, owner: Owner, cause: Option<Diagnostic>) {
+    record(Miss { key: key.to_owned(), owner: Some(owner), cause });
 }
 
 /// Forgets what earlier templates asked for in vain.
@@ -74,49 +107,37 @@ pub(super) fn diagnose(error: &Error, place: &Place, file: Option<usize>, frame:
     let mut deepest = error;
     while let Some(e) = inner {
         if let Some(problem) = e.downcast_ref::<Problem>() {
-            return marked(problem.0.clone(), &spot(error, place, file));
+            let problem = problem.0.clone();
+            let at = spot(error, place, file, subject(&problem));
+            return problem.at(&at);
         }
         if let Some(e) = e.downcast_ref::<Error>() {
             deepest = e;
         }
         inner = e.source();
     }
-    let at = spot(deepest, place, file);
-    match deepest.kind() {
-        ErrorKind::UndefinedError => marked(undefined(deepest, frame), &at),
-        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => marked(unknown_name(deepest), &at),
-        ErrorKind::SyntaxError | ErrorKind::BadEscape => unreadable(deepest, place, file),
-        _ => match undefined_in_detail(deepest) {
-            Some(_) => marked(undefined(deepest, frame), &at),
-            None => Diagnostic::new(Kind::Template, sentence(deepest)).at(&at),
-        },
-    }
+    let diagnostic = match deepest.kind() {
+        ErrorKind::UndefinedError => undefined(deepest, frame),
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => unknown_name(deepest),
+        ErrorKind::SyntaxError | ErrorKind::BadEscape => {
+            return unreadable(deepest, place, file);
+        }
+        _ if undefined_in_detail(deepest).is_some() => undefined(deepest, frame),
+        _ => Diagnostic::new(Kind::Template, sentence(deepest)),
+    };
+    let at = spot(deepest, place, file, subject(&diagnostic));
+    diagnostic.at(&at)
+}
+
+/// The name that a message speaks of last.
+fn subject(error: &Diagnostic) -> Option<&str> {
+    error.summary.rsplit('`').nth(1)
 }
 
 /// The message for a template that cannot be read.
 pub(super) fn unreadable(error: &Error, place: &Place, file: Option<usize>) -> Diagnostic {
     let detail = error.detail().unwrap_or("syntax error").replace("end of variable block", "end of the expression");
-    Diagnostic::new(Kind::Template, format!("cannot read this template: {detail}")).at(&spot(error, place, file))
-}
-
-/// Puts the mark under the name that the message speaks of last, where that stands on the line.
-fn marked(error: Diagnostic, place: &Place) -> Diagnostic {
-    if error.place.is_some() {
-        return error;
-    }
-    let name = error.summary.split('`').nth_back(1).map(str::to_owned);
-    let line = place.source.line(place.line).unwrap_or_default();
-    let lead: usize = line.chars().take((place.column as usize).saturating_sub(1)).map(char::len_utf8).sum();
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    let alone = |at: &usize, name: &str| !line[..*at].ends_with(word) && !line[at + name.len()..].starts_with(word);
-    let found = name.as_deref().and_then(|name| {
-        let at = line.match_indices(name).map(|(at, _)| at).filter(|at| *at >= lead).find(|at| alone(at, name))?;
-        Some((line[..at].chars().count(), name.chars().count()))
-    });
-    match found.and_then(|(at, length)| Some((u32::try_from(at).ok()?, u32::try_from(length).ok()?))) {
-        Some((at, length)) => error.at(&Place { column: at + 1, length, ..place.clone() }),
-        None => error.at(place),
-    }
+    Diagnostic::new(Kind::Template, format!("cannot read this template: {detail}")).at(&spot(error, place, file, None))
 }
 
 fn sentence(error: &Error) -> String {
@@ -166,13 +187,15 @@ fn undefined(error: &Error, frame: &Frame) -> Diagnostic {
     match miss.owner {
         None => {
             let names = frame.names();
-            Diagnostic::new(Kind::Undefined, format!("`{}` is undefined", miss.key)).nearest(&miss.key, names.iter().map(String::as_str))
+            let known = names.iter().map(String::as_str).filter(|n| *n != miss.key);
+            Diagnostic::new(Kind::Undefined, format!("`{}` is undefined", miss.key)).nearest(&miss.key, known)
         }
-        Some((owner, keys)) => {
-            let owner = owner.map(|o| o.to_string()).or_else(|| owner_part(expression)).unwrap_or_else(|| "the dictionary".into());
-            let owner = if owner == "the dictionary" { owner } else { format!("`{owner}`") };
-            Diagnostic::new(Kind::Undefined, format!("{owner} has no attribute `{}`", miss.key))
-                .nearest(&miss.key, keys.iter().map(String::as_str))
+        Some(Owner { name, has, known }) => {
+            let names = known.names();
+            let name = name.map(|o| o.to_string()).or_else(|| owner_part(expression));
+            let owner = name.map_or_else(|| "the dictionary".into(), |name| format!("`{name}`"));
+            let known = names.iter().map(String::as_str).filter(|n| *n != miss.key);
+            Diagnostic::new(Kind::Undefined, format!("{owner} has no {has} `{}`", miss.key)).nearest(&miss.key, known)
         }
     }
 }
@@ -186,31 +209,5 @@ fn last_part(expression: &str) -> &str {
     match expression.rfind(['.', '[']) {
         Some(cut) => expression[cut + 1..].trim_end_matches(']').trim_matches(['"', '\'']),
         None => expression,
-    }
-}
-
-/// The place of an error inside a text that starts at `place`; of a file, `file` lines stand before the text.
-fn spot(error: &Error, place: &Place, file: Option<usize>) -> Place {
-    if let Some((path, text)) = error.name().and_then(super::render::file_of) {
-        let line = u32::try_from(error.line().unwrap_or(1)).unwrap_or(1);
-        return Place { source: Source::new(path, text), line, column: 1, length: 0 };
-    }
-    let Some(line) = error.line() else { return place.clone() };
-    if place.line == 0 || line + file.unwrap_or(0) <= 1 {
-        return place.clone();
-    }
-    // A block scalar's first line of text is the line after its indicator.
-    let head = place.source.line(place.line).unwrap_or_default().trim_end();
-    let before = match file {
-        Some(lines) => lines,
-        None => [">", "|", ">-", "|-", ">+", "|+"].iter().any(|mark| head.ends_with(mark)).into(),
-    };
-    let number = place.line + u32::try_from(before + line - 1).unwrap_or(0);
-    match place.source.line(number) {
-        Some(text) => {
-            let column = text.chars().take_while(|c| c.is_whitespace()).count() as u32 + 1;
-            Place { source: place.source.clone(), line: number, column, length: 0 }
-        }
-        None => place.clone(),
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     for (name, filter) in PURE.iter().flat_map(|t| t.iter()) {
         let filter = *filter;
         environment.add_filter(*name, move |args: Rest<ValueOrKwargs>| -> Result<Live, Error> {
-            let call = Call::filter(args)?;
+            let call = Call::filter_defined(args)?;
             if call.is_undefined() {
                 return Ok(call.value);
             }
@@ -67,7 +67,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         let filter = *filter;
         let defines = matches!(*name, "default" | "d" | "mandatory");
         environment.add_filter(*name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| -> Result<Live, Error> {
-            let call = Call::filter(args)?;
+            let call = if defines { Call::filter(args)? } else { Call::filter_defined(args)? };
             if call.is_undefined() && !defines {
                 return Ok(call.value);
             }

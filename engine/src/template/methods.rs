@@ -122,6 +122,32 @@ pub(super) fn modulo(left: Live, right: Live) -> Result<Live, Error> {
     Ok(Live::from(x - y * (x / y).floor()))
 }
 
+/// Python's `-`: of numbers, and of moments and the time between them.
+pub(super) fn subtract(left: Live, right: Live) -> Result<Live, Error> {
+    if let Some(result) = super::filters::dates::difference(&left, &right) {
+        return Ok(result);
+    }
+    let number = |v: &Live| v.is_number() || v.kind() == ValueKind::Bool;
+    if !number(&left) || !number(&right) {
+        super::convert::argument(&left)?;
+        super::convert::argument(&right)?;
+        return Err(refuse(format!("cannot subtract {} from {}", right.kind(), left.kind())));
+    }
+    match (left.as_i64(), right.as_i64()) {
+        (Some(x), Some(y)) if left.is_integer() && right.is_integer() => {
+            Ok(x.checked_sub(y).map_or_else(|| Live::from(i128::from(x) - i128::from(y)), Live::from))
+        }
+        _ => Ok(Live::from(float_of(left)? - float_of(right)?)),
+    }
+}
+
+fn float_of(value: Live) -> Result<f64, Error> {
+    match value.kind() {
+        ValueKind::Bool => Ok(f64::from(u8::from(value.is_true()))),
+        _ => f64::try_from(value),
+    }
+}
+
 /// `%` formatting; containers and null print as in Python.
 pub(super) fn percent(pattern: &str, args: &[Live]) -> Result<String, Error> {
     let args = args

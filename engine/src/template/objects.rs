@@ -1,7 +1,7 @@
 //! Lists and dictionaries that templates can change, filled on first use; and the marks for undefined and unknown.
 
 use super::convert::{self, text_of};
-use super::errors::{carry, missed_entry, refuse};
+use super::errors::{Known, Owner, carry, missed_entry, refuse};
 use super::scope::Frame;
 use super::{render, taint};
 use crate::error::{Diagnostic, Kind};
@@ -345,8 +345,9 @@ impl Object for Dict {
         let found = self.item(key);
         let cause = found.as_ref().and_then(|_| self.undefined(key));
         if found.is_none() || cause.is_some() {
-            let keys = || self.keys().iter().map(ToString::to_string).collect();
-            missed_entry(&key.to_string(), self.name.clone(), keys, cause.map(|c| c.as_ref().clone()));
+            let known = Known::Names(self.keys().iter().map(ToString::to_string).collect());
+            let owner = Owner { name: self.name.clone(), has: "attribute", known };
+            missed_entry(&key.to_string(), owner, cause.map(|c| c.as_ref().clone()));
             return None;
         }
         found
@@ -439,6 +440,14 @@ pub(super) fn fresh(value: Live) -> Result<Live, Error> {
     }
 }
 
+/// What a loop runs over: the characters of a text, other values as they are.
+pub(super) fn items(value: Live) -> Live {
+    match value.as_str() {
+        Some(text) => list(text.chars().map(Live::from)),
+        None => value,
+    }
+}
+
 /// An undefined value whose attributes are undefined too.
 #[derive(Debug)]
 pub(super) struct Undefined;
@@ -452,6 +461,25 @@ impl Object for Undefined {
     }
     fn is_true(self: &Arc<Self>) -> bool {
         false
+    }
+}
+
+/// What an inline `if` without `else` gives: undefined, but it prints as nothing.
+#[derive(Debug)]
+pub(super) struct Nothing;
+
+impl Object for Nothing {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Iterable
+    }
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Empty
+    }
+    fn is_true(self: &Arc<Self>) -> bool {
+        false
+    }
+    fn render(self: &Arc<Self>, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
     }
 }
 

@@ -1,9 +1,12 @@
 //! Rewrites a template so that the engine gives it Jinja's meaning: text is inserted at the places of expressions, lines never move.
 
+mod repair;
+
 use minijinja::machinery::ast::{self, Expr, Stmt};
-use minijinja::machinery::{Token, parse, tokenize};
+use minijinja::machinery::{Token, parse};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
+use std::ops::Range;
 
 /// Wraps an expression so that its list or dictionary can be changed.
 pub(super) const FRESH: &str = "_fresh";
@@ -21,9 +24,19 @@ pub(super) const LOOK: &str = "_look";
 pub(super) const LOOKED: &str = "_looked";
 /// Keeps the value of a template that is one expression.
 pub(super) const ALONE: &str = "_alone";
+/// Stands for `-`.
+pub(super) const SUBTRACT: &str = "_subtract";
+/// What an inline `if` without `else` gives.
+pub(super) const NOTHING: &str = "_nothing";
+/// Makes a text a list of its characters, for loops.
+pub(super) const ITEMS: &str = "_items";
+/// Makes a macro take more arguments than it names.
+pub(super) const GATHERING: &str = "_gathering";
 
-/// How many operators and names an expression may have, and how many branches an `if`.
-const DEEPEST: usize = 1000;
+/// Whether a name stands in rewritten templates only.
+pub(super) fn is_own(name: &str) -> bool {
+    matches!(name, FRESH | MODULO | CONCATENATE | CHAIN | UNCHAIN | LOOK | LOOKED | ALONE | SUBTRACT | NOTHING | ITEMS | GATHERING)
+}
 
 /// One change of the source: `start..end` becomes `text`. Of edits at one offset, closing ones (`rank` 0) come first.
 struct Edit {
@@ -34,11 +47,22 @@ struct Edit {
     text: String,
 }
 
+/// A block to add: at an offset, between delimiters as they stand at two ranges.
+struct Block {
+    at: usize,
+    open: Range<usize>,
+    close: Range<usize>,
+    text: String,
+}
+
 #[derive(Default)]
-struct Rewriter {
+struct Rewriter<'s> {
+    tokens: Vec<(Token<'s>, usize, usize)>,
     edits: Vec<Edit>,
-    /// Between these offsets stands a `%` or `~` that becomes a comma.
+    /// Between these offsets stands a `%`, `~` or `-` that becomes a comma.
     operators: Vec<(usize, usize)>,
+    /// Blocks to add.
+    blocks: Vec<Block>,
 }
 
 /// The rewritten source of a template.
@@ -46,7 +70,7 @@ struct Rewriter {
 /// # Errors
 /// Syntax errors.
 pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Error> {
-    if is_too_deep(source, syntax) {
+    if repair::is_too_deep(source, syntax) {
         return Err(Error::new(ErrorKind::SyntaxError, format!("an expression has more than {DEEPEST} operators")));
     }
     let parsed;
@@ -57,42 +81,24 @@ pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Err
             source
         }
         Err(e) => {
-            let Some(text) = do_as_set(source, syntax) else { return Err(e) };
-            replaced = text;
+            replaced = match repair::repaired(source, syntax) {
+                Some(repaired) => repaired,
+                None => return Err(e),
+            };
             parsed = parse(&replaced, "template", syntax.clone()).map_err(|_| e)?;
             &replaced
         }
     };
-    let mut rewriter = Rewriter::default();
+    let mut rewriter = Rewriter { tokens: repair::spots(source, syntax), ..Rewriter::default() };
     if is_alone(&parsed) {
-        rewriter.keep(source, syntax);
+        rewriter.keep();
     }
     rewriter.stmt(&parsed);
-    let rewritten = rewriter.finish(source, syntax);
+    let rewritten = rewriter.finish(source);
     match parse(&rewritten, "template", syntax.clone()) {
         Ok(_) => Ok(rewritten),
         Err(_) => Ok(source.to_owned()),
     }
-}
-
-/// Whether reading the template could exhaust the stack: the engine recurses for every operator of an expression.
-fn is_too_deep(source: &str, syntax: &SyntaxConfig) -> bool {
-    if source.len() < DEEPEST {
-        return false;
-    }
-    let (mut operators, mut branches) = (0, 0);
-    for (token, _) in tokenize(source, false, syntax.clone()).map_while(Result::ok) {
-        match token {
-            Token::VariableStart | Token::BlockStart => operators = 0,
-            Token::Ident("elif") => branches += 1,
-            Token::Comma | Token::Colon | Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Float(_) | Token::TemplateData(_) => {}
-            _ => operators += 1,
-        }
-        if operators > DEEPEST || branches > DEEPEST {
-            return true;
-        }
-    }
-    false
 }
 
 /// Whether a template is one expression and nothing else.
@@ -101,24 +107,6 @@ fn is_alone(template: &Stmt<'_>) -> bool {
         Stmt::Template(t) => matches!(t.children.as_slice(), [Stmt::EmitExpr(_)]),
         _ => false,
     }
-}
-
-/// `{% do E %}` takes calls only; as `{% set _=E %}` it takes any expression.
-fn do_as_set(source: &str, syntax: &SyntaxConfig) -> Option<String> {
-    let tokens: Vec<_> = tokenize(source, false, syntax.clone()).map_while(Result::ok).collect();
-    let spots: Vec<usize> = tokens
-        .windows(2)
-        .filter(|w| matches!(w[0].0, Token::BlockStart) && matches!(w[1].0, Token::Ident("do")))
-        .map(|w| w[1].1.start_offset as usize)
-        .collect();
-    if spots.is_empty() {
-        return None;
-    }
-    let mut out = source.to_owned();
-    for at in spots.into_iter().rev() {
-        out.replace_range(at..at + 2, "set _=");
-    }
-    Some(out)
 }
 
 /// Where an expression starts. The parser lets second and later postfix operators start at their token.
@@ -146,7 +134,7 @@ fn is_number(e: &Expr<'_>) -> bool {
     matches!(e, Expr::Const(c) if c.value.is_number())
 }
 
-impl Rewriter {
+impl Rewriter<'_> {
     fn insert(&mut self, at: usize, rank: u8, order: i64, text: impl Into<String>) {
         self.edits.push(Edit { start: at, end: at, rank, order, text: text.into() });
     }
@@ -161,15 +149,9 @@ impl Rewriter {
     }
 
     /// Wraps all that stands between the first `{{` and the last `}}`.
-    fn keep(&mut self, source: &str, syntax: &SyntaxConfig) {
-        let (mut from, mut to) = (None, None);
-        for (token, span) in tokenize(source, false, syntax.clone()).map_while(Result::ok) {
-            match token {
-                Token::VariableStart if from.is_none() => from = Some(span.end_offset as usize),
-                Token::VariableEnd => to = Some(span.start_offset as usize),
-                _ => {}
-            }
-        }
+    fn keep(&mut self) {
+        let from = self.tokens.iter().find(|(t, ..)| matches!(t, Token::VariableStart)).map(|(_, _, end)| *end);
+        let to = self.tokens.iter().rfind(|(t, ..)| matches!(t, Token::VariableEnd)).map(|(_, start, _)| *start);
         if let (Some(from), Some(to)) = (from, to) {
             self.insert(from, 0, i64::MAX, format!("{ALONE}("));
             self.insert(to, 1, i64::MIN, ")");
@@ -187,6 +169,9 @@ impl Rewriter {
             Stmt::Template(t) => self.stmts(&t.children),
             Stmt::EmitExpr(e) => self.expr(&e.expr),
             Stmt::ForLoop(f) => {
+                if !matches!(f.iter, Expr::List(_) | Expr::Tuple(_)) {
+                    self.wrap(ITEMS, start(&f.iter), end(&f.iter));
+                }
                 self.expr(&f.iter);
                 if let Some(filter) = &f.filter_expr {
                     self.expr(filter);
@@ -224,6 +209,7 @@ impl Rewriter {
             Stmt::Extends(x) => self.expr(&x.name),
             Stmt::Include(i) => self.expr(&i.name),
             Stmt::Macro(m) => {
+                self.gathering(m.name, m.span().start_offset as usize, m.span().end_offset as usize);
                 m.defaults.iter().for_each(|d| self.expr(d));
                 self.stmts(&m.body);
             }
@@ -235,6 +221,23 @@ impl Rewriter {
             Stmt::Do(d) => self.call(&d.call),
             Stmt::EmitRaw(_) | Stmt::Continue(_) | Stmt::Break(_) => {}
         }
+    }
+
+    /// A macro that uses `varargs` or `kwargs` gets them as parameters, and is wrapped so that calls fill them.
+    fn gathering(&mut self, name: &str, from: usize, to: usize) {
+        let inside: Vec<_> = self.tokens.iter().filter(|(_, start, end)| *start >= from && *end <= to).collect();
+        if !inside.iter().any(|(t, ..)| matches!(t, Token::Ident("varargs" | "kwargs"))) {
+            return;
+        }
+        let header = inside.iter().position(|(t, ..)| matches!(t, Token::BlockEnd)).unwrap_or(0);
+        let closing = self.tokens.iter().find(|(t, start, _)| matches!(t, Token::BlockEnd) && *start >= to);
+        let opening = self.tokens.iter().rfind(|(t, start, _)| matches!(t, Token::BlockStart) && *start < to);
+        let (Some((_, end, after)), Some((_, before, start)), 2..) = (closing, opening, header) else { return };
+        let comma = if matches!(inside[header - 2].0, Token::ParenOpen | Token::Comma) { "" } else { ", " };
+        let (parenthesis, after) = (inside[header - 1].1, *after);
+        let text = format!(" set {name}={GATHERING}({name}) ");
+        self.blocks.push(Block { at: after, open: *before..*start, close: *end..after, text });
+        self.insert(parenthesis, 1, 0, format!("{comma}varargs=none, kwargs=none"));
     }
 
     fn call(&mut self, call: &ast::Call<'_>) {
@@ -305,7 +308,7 @@ impl Rewriter {
                 self.expr(&i.true_expr);
                 match &i.false_expr {
                     Some(other) => self.expr(other),
-                    None => self.insert(end(e), 0, -(start(e) as i64), " else \"\""),
+                    None => self.insert(end(e), 0, -(start(e) as i64), format!(" else {NOTHING}")),
                 }
             }
             Expr::Filter(f) => {
@@ -351,28 +354,34 @@ impl Rewriter {
         match b.op {
             ast::BinOpKind::Add if !is_number(&b.left) && !is_number(&b.right) => self.wrap(FRESH, from, to),
             ast::BinOpKind::Mul if !(is_number(&b.left) && is_number(&b.right)) => self.wrap(FRESH, from, to),
-            ast::BinOpKind::Rem | ast::BinOpKind::Concat => {
-                self.wrap(if matches!(b.op, ast::BinOpKind::Rem) { MODULO } else { CONCATENATE }, from, to);
-                self.operators.push((end(&b.left), to));
-            }
+            ast::BinOpKind::Rem => self.function(MODULO, b, from, to),
+            ast::BinOpKind::Concat => self.function(CONCATENATE, b, from, to),
+            ast::BinOpKind::Sub if !is_number(&b.left) && !is_number(&b.right) => self.function(SUBTRACT, b, from, to),
             _ => {}
         }
         self.expr(&b.left);
         self.expr(&b.right);
     }
 
-    fn finish(mut self, source: &str, syntax: &SyntaxConfig) -> String {
-        if !self.operators.is_empty() {
-            let tokens: Vec<(usize, usize)> = tokenize(source, false, syntax.clone())
-                .map_while(Result::ok)
-                .filter(|(t, _)| matches!(t, Token::Mod | Token::Tilde))
-                .map(|(_, s)| (s.start_offset as usize, s.end_offset as usize))
-                .collect();
-            for (after, before) in &self.operators {
-                if let Some((start, end)) = tokens.iter().find(|(s, _)| s >= after && s < before) {
-                    self.edits.push(Edit { start: *start, end: *end, rank: 2, order: 0, text: ",".into() });
-                }
+    /// An operator as a function of both sides.
+    fn function(&mut self, name: &str, b: &ast::BinOp<'_>, from: usize, to: usize) {
+        self.wrap(name, from, to);
+        self.operators.push((end(&b.left), to));
+    }
+
+    fn finish(mut self, source: &str) -> String {
+        for (after, before) in std::mem::take(&mut self.operators) {
+            let operator = self
+                .tokens
+                .iter()
+                .find(|(t, start, _)| matches!(t, Token::Mod | Token::Tilde | Token::Minus) && *start >= after && *start < before);
+            if let Some((_, start, end)) = operator {
+                self.edits.push(Edit { start: *start, end: *end, rank: 2, order: 0, text: ",".into() });
             }
+        }
+        for Block { at, open, close, text } in std::mem::take(&mut self.blocks) {
+            let open = source[open].trim_end_matches(['-', '+']);
+            self.insert(at, 0, 0, format!("{open}{text}{}", &source[close]));
         }
         self.edits.sort_by_key(|e| (e.start, e.rank, e.order));
         let mut out = String::with_capacity(source.len() + self.edits.len() * 8);

@@ -1,6 +1,6 @@
 //! Variables as templates see them: looked up, rendered and converted on first use.
 
-use super::errors::{carry, missed_variable};
+use super::errors::{Known, Owner, carry, missed_entry, missed_variable};
 use super::objects::Slot;
 use super::render::Engines;
 use super::{Binding, Scope, Scopes};
@@ -21,6 +21,8 @@ pub(super) struct Frame {
     scope: Arc<dyn Scope>,
     engines: Arc<Engines>,
     cache: Mutex<IndexMap<String, Slot>>,
+    /// What messages call it; nothing for the scope a template runs in.
+    label: Option<Arc<str>>,
 }
 
 impl fmt::Debug for Frame {
@@ -38,7 +40,22 @@ thread_local! {
 
 impl Frame {
     pub(super) fn new(scope: Arc<dyn Scope>, engines: Arc<Engines>) -> Arc<Frame> {
-        Arc::new(Frame { scope, engines, cache: Mutex::default() })
+        Arc::new(Frame { scope, engines, cache: Mutex::default(), label: None })
+    }
+
+    /// A scope that templates reach by a path, e.g. `hostvars['a']`.
+    fn labelled(label: impl Into<Arc<str>>, scope: Arc<dyn Scope>, engines: Arc<Engines>) -> Arc<Frame> {
+        Arc::new(Frame { scope, engines, cache: Mutex::default(), label: Some(label.into()) })
+    }
+
+    fn missed(&self, name: &str) {
+        match &self.label {
+            _ if super::rewrite::is_own(name) => {}
+            Some(label) => {
+                missed_entry(name, Owner { name: Some(label.clone()), has: "variable", known: Known::Scope(self.scope.clone()) }, None)
+            }
+            None => missed_variable(name, None),
+        }
     }
 
     /// What renders the templates of this scope.
@@ -80,7 +97,7 @@ impl Frame {
             Some(slot) => slot,
             None => {
                 let Some(binding) = self.scope.lookup(name) else {
-                    missed_variable(name, None);
+                    self.missed(name);
                     return None;
                 };
                 self.bind(name, binding)
@@ -108,7 +125,7 @@ impl Frame {
             Binding::Scopes(scopes) => {
                 Slot::Live(Live::from_object(Frames { scopes, engines: self.engines.clone(), frames: Mutex::default() }))
             }
-            Binding::Scope(scope) => Slot::Live(Live::from_object(Names(Frame::new(scope, self.engines.clone())))),
+            Binding::Scope(scope) => Slot::Live(Live::from_object(Names(Frame::labelled(name, scope, self.engines.clone())))),
         };
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), slot.clone());
         slot
@@ -187,10 +204,10 @@ impl Object for Frames {
             return Some(known.clone());
         }
         let Some(scope) = self.scopes.scope(name) else {
-            super::errors::missed_entry(name, Some(Arc::from("hostvars")), || self.scopes.names(), None);
+            missed_entry(name, Owner { name: Some(Arc::from("hostvars")), has: "host", known: Known::Scopes(self.scopes.clone()) }, None);
             return None;
         };
-        let made = Live::from_object(Names(Frame::new(scope, self.engines.clone())));
+        let made = Live::from_object(Names(Frame::labelled(format!("hostvars['{name}']"), scope, self.engines.clone())));
         self.frames.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), made.clone());
         Some(made)
     }
