@@ -71,7 +71,7 @@ struct Rewriter<'s> {
 /// Syntax errors.
 pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Error> {
     if repair::is_too_deep(source, syntax) {
-        return Err(Error::new(ErrorKind::SyntaxError, format!("an expression has more than {DEEPEST} operators")));
+        return Err(Error::new(ErrorKind::SyntaxError, format!("an expression has more than {} operators", repair::DEEPEST)));
     }
     let parsed;
     let replaced;

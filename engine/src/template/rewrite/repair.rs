@@ -4,7 +4,7 @@ use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
 /// How many operators and names an expression may have, and how many branches an `if`.
-const DEEPEST: usize = 1000;
+pub(super) const DEEPEST: usize = 1000;
 
 /// The tokens of a template, each with its start and end, up to the first that cannot be read.
 pub(super) fn spots<'s>(source: &'s str, syntax: &SyntaxConfig) -> Vec<(Token<'s>, usize, usize)> {
