@@ -72,21 +72,24 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         return Err(Failure::new("`systemd` needs the argument `name`").hint("only daemon_reload and daemon_reexec go without").into());
     }
     let scope = args.scope.scope();
-    if args.daemon_reload && scope != Scope::Global {
-        host.units(scope).reload_manager()?;
-    }
-    if args.daemon_reexec && scope != Scope::Global {
-        host.units(scope).reexecute_manager()?;
-    }
-    let Some(name) = &args.name else {
-        return Ok(Outcome::new().with("name", crate::value::Value::Null).with("status", crate::value::Map::new()));
-    };
     let desired = DesiredUnit {
         run: args.state.map(State::run),
         enabled: args.enabled,
         masked: args.masked,
         force: args.force,
         no_block: args.no_block,
+    };
+    if args.daemon_reload && scope != Scope::Global {
+        match &args.name {
+            Some(name) => host.units(scope).reload_manager_for(&full_name(name), &desired)?,
+            None => host.units(scope).reload_manager()?,
+        }
+    }
+    if args.daemon_reexec && scope != Scope::Global {
+        host.units(scope).reexecute_manager()?;
+    }
+    let Some(name) = &args.name else {
+        return Ok(Outcome::new().with("name", crate::value::Value::Null).with("status", crate::value::Map::new()));
     };
     let unit = host.units(scope).converge(&full_name(name), &desired)?;
     Ok(outcome(name, args.state, args.enabled, unit.to_value()))

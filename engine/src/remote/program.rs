@@ -4,7 +4,8 @@ use super::contents::hex;
 use crate::error::{Diagnostic, Kind, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -49,9 +50,11 @@ impl Program {
         self.identity.get_or_try_init(|| self.with_file(identify)).await
     }
 
-    /// The bytes under gzip, made once.
+    /// The bytes under gzip: those of an earlier run, else made now and kept for the next.
     pub(crate) async fn packed(&self) -> Result<Arc<Vec<u8>>> {
-        self.packed.get_or_try_init(|| self.with_file(|file| pack(file).map(Arc::new))).await.cloned()
+        let identity = self.identity().await?.clone();
+        let work = move |file| packed_before(store().as_deref(), &identity, file).map(Arc::new);
+        self.packed.get_or_try_init(|| self.with_file(work)).await.cloned()
     }
 
     /// The bytes as they are.
@@ -76,9 +79,88 @@ fn identify(mut file: File) -> io::Result<Identity> {
     Ok(Identity { hash: hex(&hasher.finalize()), size })
 }
 
+/// Where packed programs are kept: the user's cache folder.
+fn store() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("engine/packed"))
+}
+
+/// Packing takes longer than all else that a first run does; so it is done once for a program, if it can be kept.
+fn packed_before(store: Option<&Path>, identity: &Identity, file: File) -> io::Result<Vec<u8>> {
+    let Some(store) = store else { return pack(file) };
+    let path = store.join(format!("{}.gz", identity.hash));
+    if let Ok(bytes) = std::fs::read(&path)
+        && is_whole(&bytes, identity.size)
+    {
+        return Ok(bytes);
+    }
+    let bytes = pack(file)?;
+    // Without a cache the next run packs again, no more.
+    let _ = keep(store, &path, &bytes);
+    Ok(bytes)
+}
+
+/// Whether these are all bytes of a gzip file of content this long. The host checks what it says by the hash.
+fn is_whole(bytes: &[u8], size: u64) -> bool {
+    bytes.last_chunk().is_some_and(|length| u64::from(u32::from_le_bytes(*length)) == size & u64::from(u32::MAX))
+}
+
+/// Keeps a packed program, and one older.
+fn keep(store: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(store)?;
+    let others = std::fs::read_dir(store)?.flatten().filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
+    let mut others: Vec<_> = others.collect();
+    others.sort();
+    others.pop();
+    for (_, old) in others {
+        std::fs::remove_file(old)?;
+    }
+    let mut new = tempfile::NamedTempFile::new_in(store)?;
+    new.write_all(bytes)?;
+    new.persist(path)?;
+    Ok(())
+}
+
 fn pack(mut file: File) -> io::Result<Vec<u8>> {
     let level = if file.metadata()?.len() > LARGE { 1 } else { 6 };
     let mut packing = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
     io::copy(&mut file, &mut packing)?;
     packing.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpacked(bytes: &[u8]) -> String {
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_program_is_packed_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, program) = (dir.path().join("a/packed"), dir.path().join("program"));
+        let open = |text: &str| {
+            std::fs::write(&program, text).unwrap();
+            (identify(File::open(&program).unwrap()).unwrap(), File::open(&program).unwrap())
+        };
+        let (identity, file) = open("one");
+        let first = packed_before(Some(&store), &identity, file).unwrap();
+        assert_eq!(unpacked(&first), "one");
+        // From now on the file itself is not read.
+        let second = packed_before(Some(&store), &identity, open("two").1).unwrap();
+        assert_eq!(second, first);
+        let kept = store.join(format!("{}.gz", identity.hash));
+        std::fs::write(&kept, &first[..first.len() - 3]).unwrap();
+        assert_eq!(unpacked(&packed_before(Some(&store), &identity, open("one").1).unwrap()), "one");
+        for text in ["two", "three", "four"] {
+            let (identity, file) = open(text);
+            assert_eq!(unpacked(&packed_before(Some(&store), &identity, file).unwrap()), text);
+        }
+        assert_eq!(std::fs::read_dir(&store).unwrap().count(), 2);
+        assert_eq!(unpacked(&packed_before(None, &identity, open("one").1).unwrap()), "one");
+    }
 }
