@@ -118,8 +118,8 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
         "pause" => pause::pause(at, &args).await,
         "raw" => raw::raw(at, scope, &args).await,
         "setup" | "gather_facts" => facts::gather(at, scope, args).await,
-        "copy" | "template" | "unarchive" | "script" | "binary" => match content::prepare(at, scope, &name, args)? {
-            content::Prepared::Unknown(what) => Ok(unknown_arguments(&name, &Map::new(), &what)),
+        "copy" | "template" | "unarchive" | "script" | "binary" => match content::prepare(at, scope, &name, args.clone())? {
+            content::Prepared::Unknown(what) => Ok(unknown_arguments(&name, &args, &what)),
             content::Prepared::Ready { module, args } => on_host(at, scope, &module, args).await,
         },
         "fetch" => content::fetch(at, scope, &args).await,
@@ -234,8 +234,7 @@ pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &s
         return Err(Box::new(crate::playbook::unknown_module(module, &at.task.action.place)));
     };
     if let Some(what) = args.values().find_map(Value::first_unknown) {
-        let known_args: Map = args.iter().filter(|(_, v)| v.first_unknown().is_none()).map(|(k, v)| (k.clone(), v.clone())).collect();
-        return Ok(unknown_arguments(module, &known_args, what));
+        return Ok(unknown_arguments(module, &args, what));
     }
     (known.check)(&args).map_err(|e| misplaced(at, e))?;
     let target = target(at, scope)?;
@@ -266,7 +265,11 @@ fn not_in_inventory(at: &At<'_>, target: &Target, error: Box<Diagnostic>) -> Box
 /// A plan's answer for a task whose arguments it does not know: what it will touch, as far as that is known.
 fn unknown_arguments(module: &str, args: &Map, what: &str) -> Performed {
     let names = ["path", "dest", "name", "pkg", "url", "src"];
-    let subject = names.iter().find_map(|n| args.get(*n)).map(|v| v.redacted().to_string()).unwrap_or_default();
+    let subject = names
+        .iter()
+        .find_map(|n| args.get(*n).filter(|v| v.first_unknown().is_none()))
+        .map(|v| v.redacted().to_string())
+        .unwrap_or_default();
     let change = Change::new(ChangeAction::Run, module, subject);
     Performed { changes: vec![change], ..Performed::unknown(format!("depends on {what}")) }
 }

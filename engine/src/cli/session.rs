@@ -51,10 +51,10 @@ impl Session {
             return Err(vec![no_playbook(wrong)]);
         }
         let inventory = Inventory::read(&sources)?;
-        for warning in &inventory.warnings {
+        let unmatched = check_limit(&inventory, hosts.limit.as_deref())?;
+        for warning in inventory.warnings.iter().chain(&unmatched) {
             eprint!("{}", warning.render_warning(crate::report::paint::Paint::stderr().colour));
         }
-        check_limit(&inventory, hosts.limit.as_deref())?;
         let settings = settings(hosts, connection, playbook, &config)?;
         let options = Options {
             check: false,
@@ -161,18 +161,20 @@ fn default_playbook(sources: &[String]) -> Result<PathBuf, Vec<Diagnostic>> {
     })
 }
 
-fn check_limit(inventory: &Inventory, limit: Option<&str>) -> Result<(), Vec<Diagnostic>> {
-    let Some(limit) = limit else { return Ok(()) };
+/// A limit must leave a host; warnings for those of its parts that match none.
+fn check_limit(inventory: &Inventory, limit: Option<&str>) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let Some(limit) = limit else { return Ok(Vec::new()) };
     let hosts = inventory.select(limit).map_err(|e| vec![*e])?;
+    let unmatched = inventory.warnings_for(limit);
     if hosts.is_empty() {
         let mut error = Diagnostic::input(format!("`--limit {limit}` matches no host"));
-        for warning in inventory.warnings_for(limit) {
+        for warning in unmatched {
             error.notes.push(warning.summary.clone());
             error.hints.extend(warning.hints);
         }
         return Err(vec![error]);
     }
-    Ok(())
+    Ok(unmatched)
 }
 
 fn settings(hosts: &InventoryOptions, c: &ConnectionOptions, p: &PlaybookOptions, config: &Config) -> Result<Settings, Vec<Diagnostic>> {

@@ -97,7 +97,7 @@ impl Escalation {
     pub(crate) fn refused(&self, said: &str, noise: Vec<String>, code: i32) -> Diagnostic {
         let (name, user, host) = (self.method.name(), &self.user, &self.host);
         let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
-        let told = |summary: String| Diagnostic::new(Kind::Unreachable, summary);
+        let told = |summary: String| Diagnostic::new(Kind::Failed, summary);
         let closed = noise.iter().any(|line| line.contains("account is currently not available"));
         let error = if closed {
             told(format!("{name} to `{user}` failed on {host}: an account there has no login shell"))
@@ -122,13 +122,12 @@ impl Escalation {
     }
 
     fn wrong_password(&self) -> Diagnostic {
-        Diagnostic::new(Kind::Unreachable, format!("wrong {} password for `{}` on {}", self.method.name(), self.user, self.host))
+        Diagnostic::new(Kind::Failed, format!("wrong {} password for `{}` on {}", self.method.name(), self.user, self.host))
             .hint("`-K` asks for it, `ansible_become_password` holds it")
     }
 
     fn needs_password(&self) -> Diagnostic {
-        let error =
-            Diagnostic::new(Kind::Unreachable, format!("{} needs a password for `{}` on {}", self.method.name(), self.user, self.host));
+        let error = Diagnostic::new(Kind::Failed, format!("{} needs a password for `{}` on {}", self.method.name(), self.user, self.host));
         match self.method {
             Method::Doas => {
                 error.hint("doas takes passwords only at a terminal: add `permit nopass` to doas.conf, or use `become_method: sudo`")
@@ -220,7 +219,9 @@ mod tests {
             ("odd\n", 1, "sudo to `app` failed on web"),
         ];
         for (said, code, summary) in table {
-            assert_eq!(Escalation::new("web", &become_user("sudo", None)).unwrap().refused(said, vec![], code).summary, summary);
+            let error = Escalation::new("web", &become_user("sudo", None)).unwrap().refused(said, vec![], code);
+            // The host answers: only its tasks fail, so that `rescue` and `ignore_errors` count.
+            assert_eq!((error.summary.as_str(), error.kind), (summary, Kind::Failed));
         }
         let noise = vec!["This account is currently not available.".to_owned()];
         let closed = Escalation::new("web", &become_user("su", None)).unwrap().refused("", noise, 1);

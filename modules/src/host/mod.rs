@@ -152,7 +152,7 @@ impl Host {
     pub fn execute(&mut self, command: &Command) -> Result<Option<Output>, Halt> {
         self.record(Change::new(crate::change::Action::Run, "command", command.line()));
         if !self.live {
-            self.overlay.run_unpredicted(&command.line());
+            self.overlay.run_unpredicted(&format!("`{}`", command.line()));
         }
         self.perform(command)
     }

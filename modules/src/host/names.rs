@@ -110,9 +110,9 @@ impl<'a> Names<'a> {
     fn missing(&mut self, kind: Kind, name: &str) -> Halt {
         let word = kind.word();
         if !self.host.is_live()
-            && let Some(command) = &self.host.overlay.unpredicted
+            && let Some(what) = &self.host.overlay.unpredicted
         {
-            return Halt::Unknown(format!("the {word} `{name}` may be made by `{command}`"));
+            return Halt::Unknown(format!("the {word} `{name}` may be made by {what}"));
         }
         Failure::new(format!("there is no {word} `{name}` on this host"))
             .hint(format!("create it first with the module `{word}`, or give a number"))

@@ -16,7 +16,7 @@ pub struct Overlay {
     pub(crate) certain: BTreeSet<PathBuf>,
     /// State of other resources, as the kinds predict it: `unit` + name, `package` + name, …
     pub(crate) states: BTreeMap<(String, String), Value>,
-    /// The first thing that ran whose effect is not known; from then on what is missing is unknown.
+    /// The first thing that came whose effect is not known, as a noun; from then on what is missing is unknown.
     pub(crate) unpredicted: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl Overlay {
         self.states.insert((kind.to_string(), name.to_string()), state);
     }
 
-    /// Remembers that something ran whose effect is not known: what is missing may be made by it.
+    /// Remembers that something came whose effect is not known, a noun for messages: what is missing may be made by it.
     pub(crate) fn run_unpredicted(&mut self, what: &str) {
         self.unpredicted.get_or_insert_with(|| what.to_string());
         self.certain.clear();

@@ -48,7 +48,7 @@ impl Host {
         let shown = std::iter::once(name.to_string()).chain(arguments.iter().cloned()).collect::<Vec<_>>().join(" ");
         self.record(Change::new(Action::Run, "command", format!("script {shown}")));
         if !self.is_live() {
-            self.overlay().run_unpredicted(&format!("script {shown}"));
+            self.overlay().run_unpredicted(&format!("the script `{shown}`"));
             return Ok(None);
         }
         let content = self.content(blob)?;

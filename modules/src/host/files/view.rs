@@ -103,8 +103,8 @@ impl Files<'_> {
         }
         let overlay = &self.host.overlay;
         match &overlay.unpredicted {
-            Some(command) if !matches!(overlay.say(at), Said::Missing(true)) => {
-                Err(Halt::Unknown(format!("{} may be made by `{command}`", at.display())))
+            Some(what) if !matches!(overlay.say(at), Said::Missing(true)) => {
+                Err(Halt::Unknown(format!("{} may be made by {what}", at.display())))
             }
             _ => Ok(None),
         }

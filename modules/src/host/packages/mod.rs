@@ -104,8 +104,14 @@ impl Step {
 }
 
 impl Packages<'_> {
-    /// Records each step, and remembers it in a plan.
+    /// Records each step, and remembers it in a plan. What a new package brings with it is not predicted: files, users, units.
     fn record(&mut self, steps: &[Step]) {
+        let new: Vec<&str> = steps.iter().filter(|s| s.before.is_none() && (s.after.is_some() || s.unknown)).map(|s| &*s.name).collect();
+        // Managers name what is needed before what needs it.
+        if let Some(name) = new.last().filter(|_| !self.host.is_live()) {
+            let others = if new.len() > 1 { " or one that it needs" } else { "" };
+            self.host.overlay().run_unpredicted(&format!("the package {name}{others}"));
+        }
         for step in steps {
             let change = step.change();
             let after = change.fields.first().map_or(Value::Null, |f| f.after.clone());
@@ -139,4 +145,27 @@ fn no_such_package(name: &str) -> Failure {
 fn did_not_converge(names: &[String], wanted: Wanted) -> Halt {
     let is = if wanted == Wanted::Absent { "are still installed" } else { "are still missing" };
     Halt::failed(format!("packages did not converge: {} {is}, though the package manager reported no error", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_new_package_brings_is_unknown_and_what_an_update_brings_is_not() {
+        let step = |name: &str, before: Option<&str>, after: Option<&str>| Step {
+            name: name.into(),
+            before: before.map(Into::into),
+            after: after.map(Into::into),
+            unknown: false,
+        };
+        let missing = Path::new("/etc/no-such-package/conf.d");
+        let mut bench = crate::testing::Bench::new();
+        let host = &mut bench.host;
+        host.packages().record(&[step("old", Some("1"), Some("2")), step("gone", Some("1"), None)]);
+        assert_eq!(host.files().stat(missing).expect("known"), None);
+        host.packages().record(&[step("libx", None, Some("1")), step("x", None, Some("1"))]);
+        let Err(Halt::Unknown(why)) = host.files().stat(missing) else { panic!("known") };
+        assert_eq!(why, "/etc/no-such-package/conf.d may be made by the package x or one that it needs");
+    }
 }

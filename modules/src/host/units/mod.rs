@@ -379,17 +379,12 @@ impl Units<'_> {
 }
 
 impl Host {
-    /// In a plan, what ran or would be installed before, so that what is missing now may still come.
+    /// In a plan, what ran or would be installed before, so that what is missing now may still come: `… comes first`.
     pub(crate) fn may_still_come(&mut self) -> Option<String> {
         if self.is_live() {
             return None;
         }
-        let overlay = self.overlay();
-        if let Some(what) = &overlay.unpredicted {
-            return Some(format!("`{what}` runs first"));
-        }
-        let package = overlay.states.iter().find(|((kind, _), v)| kind == super::packages::KIND && !matches!(v, Value::Null));
-        package.map(|((_, name), _)| format!("the package {name} is installed first"))
+        self.overlay().unpredicted.as_ref().map(|what| format!("{what} comes first"))
     }
 }
 
