@@ -99,6 +99,27 @@ impl Performed {
     }
 }
 
+/// Changes as Ansible's results show them: texts before and after.
+pub(in crate::apply) fn diff(changes: &[Change]) -> Value {
+    let entry = |change: &Change| {
+        let text = |pick: fn(&modules::change::Field) -> &Value| -> Value {
+            let content = change.fields.iter().find(|f| f.name == "content").map(pick);
+            match content {
+                Some(Value::Null) | None if change.fields.iter().any(|f| f.name == "content") => "".into(),
+                Some(value) => value.clone(),
+                None => Value::map(change.fields.iter().map(|f| (f.name.as_str(), pick(f).clone()))),
+            }
+        };
+        Value::map([
+            ("before", text(|f| &f.before)),
+            ("after", text(|f| &f.after)),
+            ("before_header", Value::str(&change.name)),
+            ("after_header", Value::str(&change.name)),
+        ])
+    };
+    Value::list(changes.iter().map(entry))
+}
+
 /// Does what the task says, for one item.
 pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
     let name = module_name(at, scope)?;
@@ -327,10 +348,16 @@ fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> 
     // Facts may be what the environment is made of: gathering them goes without it.
     let gathers = matches!(short_name(&at.task.action.module), "setup" | "gather_facts");
     for node in at.context.others.get("environment").into_iter().flatten() {
-        let value = match at.run.templates.value(node, &scope.shared()) {
-            Err(error) if gathers && error.kind == crate::error::Kind::Undefined => continue,
-            value => value?,
-        };
+        if gathers && let Some(pairs) = node.as_map() {
+            for (key, value) in pairs {
+                match at.run.templates.value(value, &scope.shared()) {
+                    Err(error) if error.kind == crate::error::Kind::Undefined => {}
+                    value => drop(all.insert(key.raw().to_string(), value?.reveal().to_string())),
+                }
+            }
+            continue;
+        }
+        let value = at.run.templates.value(node, &scope.shared())?;
         let dictionaries: Vec<Value> = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
         for dictionary in dictionaries {
             match dictionary.as_map() {

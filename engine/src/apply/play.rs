@@ -181,8 +181,7 @@ fn order(hosts: &mut [String], node: Option<&Node>, run: &Run, scope: &Arc<dyn S
 
 /// Splits hosts as `serial` says: numbers and percentages, the last one repeated.
 fn batches(run: &Run, serial: Option<&Node>, hosts: &[String], scope: &Arc<dyn Scope>) -> Result<Vec<Vec<String>>> {
-    let Some(node) = serial else { return Ok(vec![hosts.to_vec()]) };
-    let value = run.templates.value(node, scope)?;
+    let (Some(node), Some(value)) = (serial, keyword(run, serial, scope)?) else { return Ok(vec![hosts.to_vec()]) };
     let sizes: Vec<Value> = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
     let mut sizes = sizes.iter().map(|v| batch_size(v, hosts.len(), node)).collect::<Result<Vec<usize>>>()?.into_iter();
     let (mut out, mut rest, mut size) = (Vec::new(), hosts, hosts.len());
@@ -285,7 +284,8 @@ pub(super) fn vars_files(run: &Run, play: &Arc<PlayInstance>, host: Option<&str>
 }
 
 fn keyword(run: &Run, node: Option<&Node>, scope: &Arc<dyn Scope>) -> Result<Option<Value>> {
-    node.map(|n| run.templates.value(n, scope)).transpose()
+    let value = node.map(|n| run.templates.value(n, scope)).transpose()?;
+    Ok(value.filter(|v| !matches!(v, Value::Null) && v.as_str() != Some(crate::template::OMIT)))
 }
 
 /// Builds and walks the graph of one batch; answers how many of its hosts failed.

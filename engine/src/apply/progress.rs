@@ -173,7 +173,12 @@ impl Progress {
 
     /// `meta: clear_host_errors`: who failed takes part again from the next play on.
     pub fn clear_errors(&self, host: &str) {
-        self.with(host, |h| h.gone = h.gone.map(|_| Gone::Ended));
+        self.with(host, |h| {
+            h.gone = h.gone.map(|_| Gone::Ended);
+            // What a block around has not rescued yet is forgiven too.
+            h.blocks.clear();
+            h.failure.clear();
+        });
     }
 
     /// `meta: end_role`: nothing more of this use of a role runs on the host.

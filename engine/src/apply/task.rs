@@ -353,10 +353,22 @@ impl At<'_> {
 
     async fn attempt(&self, scope: &HostScope) -> Performed {
         match action::perform(self, scope).await {
-            Ok(performed) => performed,
+            Ok(performed) => self.with_diff(performed),
             Err(error) if error.kind == Kind::Unreachable => Performed::unreachable(&error),
             Err(error) => Performed::broken(&error),
         }
+    }
+
+    /// Adds `diff` to the result, where `--diff` or the keyword asks for it.
+    fn with_diff(&self, mut performed: Performed) -> Performed {
+        let asked = match self.context.nearest("diff") {
+            Some(_) => self.flag("diff").unwrap_or(false),
+            None => self.run.fleet.options.diff,
+        };
+        if asked && !performed.changes.is_empty() && !performed.returns.contains_key("diff") {
+            performed.returns.insert("diff".into(), action::diff(&performed.changes));
+        }
+        performed
     }
 
     /// The scope that `until`, `changed_when` and `failed_when` see: with the result under its registered name.
@@ -375,16 +387,18 @@ impl At<'_> {
             return Ok(outcome);
         }
         if let Some(node) = &self.task.changed_when {
-            let verdict = self.holds(&until_conditions(node), &self.seeing(scope, &outcome))?.0;
-            outcome.set_changed(match verdict {
-                Condition::True => Changed::Yes,
-                Condition::False => Changed::No,
-                Condition::Unknown(_) => Changed::Unknown,
-            });
+            match self.holds(&until_conditions(node), &self.seeing(scope, &outcome)) {
+                Ok((Condition::True, _)) => outcome.set_changed(Changed::Yes),
+                Ok((Condition::False, _)) => outcome.set_changed(Changed::No),
+                Ok((Condition::Unknown(_), _)) => outcome.set_changed(Changed::Unknown),
+                Err(error) => outcome.spoil("changed_when_result", &error),
+            }
         }
         if let Some(node) = &self.task.failed_when {
-            let verdict = self.holds(&until_conditions(node), &self.seeing(scope, &outcome))?.0;
-            outcome.set_failed(verdict == Condition::True, &written(node));
+            match self.holds(&until_conditions(node), &self.seeing(scope, &outcome)) {
+                Ok((verdict, _)) => outcome.set_failed(verdict == Condition::True, &written(node)),
+                Err(error) => outcome.spoil("failed_when_result", &error),
+            }
         }
         Ok(outcome)
     }

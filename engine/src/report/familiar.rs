@@ -144,7 +144,7 @@ impl Familiar {
             map.insert("msg".into(), message.as_str().into());
         }
         let hidden: &[&str] =
-            if debug { &["changed", "failed", "item", "ansible_loop_var", "ansible_facts"] } else { &["failed", "results"] };
+            if debug { &["changed", "failed", "item", "ansible_loop_var", "ansible_facts"] } else { &["failed", "results", "exception"] };
         for name in hidden {
             map.shift_remove(*name);
         }

@@ -13,7 +13,7 @@ use modules::args::{ArgumentError, FromValue};
 use modules::change::{Action, Change};
 use modules::value::{Map, Value};
 use sha1::Digest;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A module call that is ready to be sent, or what keeps a plan from knowing it.
@@ -153,6 +153,12 @@ fn template(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Prepared> {
         locals.insert(name.into(), value.into());
     }
     locals.insert("ansible_managed".into(), "Ansible managed".into());
+    let metadata = std::fs::metadata(&path).map_err(|e| unreadable(&path, &e))?;
+    locals.insert("template_uid".into(), metadata.uid().into());
+    locals.insert("template_mtime".into(), metadata.mtime().into());
+    locals.insert("template_host".into(), rustix::system::uname().nodename().to_string_lossy().into_owned().into());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    locals.insert("template_run_date".into(), now.into());
     let scope = scope.with_locals(locals);
     let header = template_options(at, &mut args)?;
     let body = format!("{header}{}", text.text());

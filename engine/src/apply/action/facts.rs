@@ -52,9 +52,18 @@ pub(super) fn include_vars(at: &At<'_>, scope: &HostScope, args: &Map) -> Result
     let text = |name: &str| args.get(name).map(Value::to_string);
     let files = match (text("dir"), text("file").or_else(|| text("_raw_params"))) {
         (Some(dir), _) => folder(at, scope, &dir, args)?,
-        (None, Some(file)) => vec![find(scope, &file).ok_or_else(|| missing(at, scope, &file))?],
+        (None, Some(file)) => {
+            let file = file.trim();
+            Files { paths: vec![find(scope, file).ok_or_else(|| missing(at, scope, file))?], odd: None }
+        }
         (None, None) => return Err(Box::new(Diagnostic::input("`include_vars` needs a file").at(&at.task.action.place))),
     };
+    if let Some(odd) = files.odd {
+        let mut returns = Map::new();
+        returns.insert("message".into(), format!("{} does not have a valid extension", odd.display()).into());
+        return Ok(Performed { returns, ..Performed::failed(format!("`{}` does not have a valid extension", odd.display())) });
+    }
+    let files = files.paths;
     let mut included = Vec::new();
     for file in &files {
         included.extend(at.run.compiler.loader.variables(file)?);
@@ -79,6 +88,13 @@ pub(super) fn include_vars(at: &At<'_>, scope: &HostScope, args: &Map) -> Result
     Ok(performed)
 }
 
+/// The files that are read; the first whose name ends otherwise than allowed.
+#[derive(Default)]
+struct Files {
+    paths: Vec<PathBuf>,
+    odd: Option<PathBuf>,
+}
+
 fn find(scope: &HostScope, file: &str) -> Option<PathBuf> {
     use crate::template::Scope;
     scope.search_path("vars").iter().map(|dir| dir.join(file)).find(|p| p.is_file())
@@ -94,7 +110,7 @@ fn missing(at: &At<'_>, scope: &HostScope, file: &str) -> Box<Diagnostic> {
 }
 
 /// Files of a folder as `include_vars: dir=` selects them, sorted.
-fn folder(at: &At<'_>, scope: &HostScope, dir: &str, args: &Map) -> Result<Vec<PathBuf>> {
+fn folder(at: &At<'_>, scope: &HostScope, dir: &str, args: &Map) -> Result<Files> {
     use crate::template::Scope;
     let found = scope.search_path("vars").iter().map(|base| base.join(dir)).find(|p| p.is_dir());
     let root = found.ok_or_else(|| missing(at, scope, dir))?;
@@ -105,16 +121,18 @@ fn folder(at: &At<'_>, scope: &HostScope, dir: &str, args: &Map) -> Result<Vec<P
     let matching = args.get("files_matching").map(|v| fancy_regex::Regex::new(&v.to_string()));
     let matching = matching.transpose().map_err(|e| wrong(format!("`files_matching` is not a regular expression: {e}")))?;
     let depth = args.get("depth").and_then(|v| i64::from_value(v).ok()).unwrap_or(0);
+    let skips_unknown = args.get("ignore_unknown_extensions").is_some_and(|v| bool::from_value(v).unwrap_or(false));
     let mut files = Vec::new();
     collect(&root, 1, depth, &mut files)?;
+    let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     files.retain(|file| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let ending = file.extension().unwrap_or_default().to_string_lossy();
-        endings.iter().any(|e| *e == ending)
-            && !ignored.iter().any(|i| *i == name)
-            && matching.as_ref().is_none_or(|m| m.is_match(&*name).unwrap_or(false))
+        let matches = matching.as_ref().is_none_or(|m| m.is_match(&*name(file)).unwrap_or(false));
+        matches && !ignored.contains(&name(file))
     });
-    Ok(files)
+    let allowed = |file: &PathBuf| endings.iter().any(|e| **e == *file.extension().unwrap_or_default().to_string_lossy());
+    let odd = files.iter().find(|f| !skips_unknown && !allowed(f)).cloned();
+    files.retain(allowed);
+    Ok(Files { paths: files, odd })
 }
 
 fn collect(dir: &Path, level: i64, depth: i64, into: &mut Vec<PathBuf>) -> Result<()> {

@@ -73,6 +73,18 @@ impl Outcome {
         Outcome::of(Performed::broken(error), "")
     }
 
+    /// Fails because `changed_when` or `failed_when` cannot be evaluated; what the module returned stays.
+    pub(super) fn spoil(&mut self, entry: &str, error: &Diagnostic) {
+        let broken = Performed::broken(error);
+        self.status = Status::Failed;
+        self.broken = true;
+        let message = broken.message.clone().unwrap_or_default();
+        for (name, value) in [(entry, message.as_str().into()), ("failed", Value::Bool(true)), ("msg", message.as_str().into())] {
+            self.set_value(name, value);
+        }
+        (self.message, self.hint, self.problem) = (broken.message, broken.hint, broken.problem);
+    }
+
     /// The outcome of a module or action.
     pub(in crate::apply) fn of(performed: Performed, register: &str) -> Outcome {
         let Performed { status, changed, mut returns, changes, warnings, message, hint, learner, set, delegate, broken, problem } =
@@ -110,6 +122,10 @@ impl Outcome {
         }
         if status == Status::Unreachable {
             returns.insert("unreachable".into(), Value::Bool(true));
+        }
+        if status == Status::Failed && !returns.contains_key("exception") {
+            // Ansible's results carry a Python traceback here; this program has none to give.
+            returns.insert("exception".into(), "(traceback unavailable)".into());
         }
         if let Some(message) = &message
             && !returns.contains_key("msg")
