@@ -85,7 +85,15 @@ pub(super) fn main() -> ExitCode {
 
 impl Options {
     fn run(&self) -> Result<u8, Vec<Diagnostic>> {
-        let mut session = Session::open(&self.hosts, &self.playbook, &self.connection, self.diff)?;
+        let mut hosts = self.hosts.clone();
+        hosts.inventory.retain(|source| {
+            let there = source.contains(',') || std::path::Path::new(source).exists();
+            if !there {
+                eprintln!("[WARNING]: Unable to parse {source} as an inventory source");
+            }
+            there
+        });
+        let mut session = Session::open(&hosts, &self.playbook, &self.connection, self.diff)?;
         session.lockstep();
         let familiar = Arc::new(Familiar::new(self.connection.verbose, self.diff));
         let run = session.run(!self.check, Arc::new(Observers(vec![familiar.clone()])))?;
