@@ -139,13 +139,15 @@ fn four_hosts_become_a_cluster_and_are_mended() {
 
     cluster.hosts.sh(0, "systemctl stop loom && rm /etc/systemd/system/loom.service && systemctl daemon-reload");
     cluster.hosts.sh(1, "sed -i 's/\"power\": \"10\"/\"power\": \"99\"/' /var/lib/loom/genesis.json");
-    cluster.hosts.sh(2, "nft flush chain inet filter input && nft add rule inet filter input tcp dport 22 accept && nft add rule inet filter input ct state established accept");
+    let close =
+        "nft -a list chain inet filter input | sed -n 's/.*dport 9999 .*# handle //p' | xargs nft delete rule inet filter input handle";
+    cluster.hosts.sh(2, close);
     cluster.hosts.sh(3, "systemctl stop loom");
     let plan = cluster.plan(2).out;
     let of = |index: usize| resources(&plan, &format!("loom-{index}")).join("\n");
     assert!(of(0).contains("loom.service") && !of(0).contains("genesis.json"), "{plan}");
     assert!(of(1).contains("/var/lib/loom/genesis.json") && !of(1).contains("chaindata"), "{plan}");
-    assert!(of(2).contains("9999") && !of(2).contains("loom.service"), "{plan}");
+    assert!(of(2).contains("9999") && !of(2).contains("46656") && !of(2).contains("loom.service"), "{plan}");
     assert!(of(3).contains("loom.service") && !of(3).contains("genesis.json"), "{plan}");
     cluster.engine(&["apply", "--yes", "-i", "inventory/loom.yaml"]).expect(0);
     cluster.expect_connected(4);
