@@ -1,7 +1,5 @@
 //! The benchmark's parts, without running it: the script parses, engine reads the playbook, pyinfra is given its tasks.
 
-#![expect(clippy::unwrap_used, reason = "a case may panic")]
-
 use std::process::Command;
 use tests::Program;
 use tests::program::repository;
