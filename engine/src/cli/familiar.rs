@@ -100,6 +100,11 @@ impl Options {
         if self.list_hosts || self.list_tasks || self.list_tags || self.syntax_check {
             return self.list(&run, &session);
         }
+        if self.connection.verbose > 1 {
+            for path in &session.playbooks {
+                println!("\nPLAYBOOK: {}\n{} plays in {}", path.display(), run.flatten(path, &[], 0)?.len(), path.display());
+            }
+        }
         let done = runtime()?.block_on(async {
             let done = run.playbooks(&session.playbooks).await;
             run.remotes.close().await;

@@ -165,6 +165,16 @@ impl Outcome {
         }
     }
 
+    fn rename(&mut self, from: &str, to: &str) {
+        if let Some(map) = self.value.as_map() {
+            let mut map = map.clone();
+            if let Some(value) = map.shift_remove(from) {
+                map.insert(Value::str(to), value);
+            }
+            self.value = map.into();
+        }
+    }
+
     /// What `changed_when` says.
     pub(super) fn set_changed(&mut self, changed: Changed) {
         self.changed = changed;
@@ -193,6 +203,10 @@ impl Outcome {
             self.status = Status::Ok;
             self.message = None;
             self.problem = None;
+            self.rename("exception", "failed_when_suppressed_exception");
+        }
+        if failed {
+            self.set_value("exception", "(traceback unavailable)".into());
         }
     }
 
