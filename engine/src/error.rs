@@ -33,6 +33,8 @@ pub enum Kind {
     Unreachable,
     /// A task that failed on a host.
     Failed,
+    /// A user to become that the host does not have.
+    NoUser,
     /// This program's own machine: a full disk, a missing program.
     System,
 }

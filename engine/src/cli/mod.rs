@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
 fn code_of(errors: &[Diagnostic]) -> u8 {
     match errors.first().map(|e| e.kind) {
         Some(Kind::Unreachable) => EXIT_UNREACHABLE,
-        Some(Kind::Failed) => EXIT_FAILED,
+        Some(Kind::Failed | Kind::NoUser) => EXIT_FAILED,
         _ => EXIT_INPUT,
     }
 }

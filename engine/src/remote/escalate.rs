@@ -105,7 +105,8 @@ impl Escalation {
             told(format!("the login user may not become `{user}` on {host}"))
                 .hint(format!("the host's {name} configuration has to allow it"))
         } else if any(&["unknown user", "does not exist", "no passwd entry", "unknown user:"]) {
-            told(format!("user `{user}` does not exist on {host}"))
+            Diagnostic::new(Kind::NoUser, format!("user `{user}` does not exist on {host}"))
+                .hint("if a task makes it, that task has to come first")
         } else if code == 127 || any(&["command not found", ": not found"]) {
             told(format!("{name} is not installed on {host}")).hint("set `become_method`, or log in as the user with `ansible_user`")
         } else if self.given > 0 {
@@ -221,7 +222,8 @@ mod tests {
         for (said, code, summary) in table {
             let error = Escalation::new("web", &become_user("sudo", None)).unwrap().refused(said, vec![], code);
             // The host answers: only its tasks fail, so that `rescue` and `ignore_errors` count.
-            assert_eq!((error.summary.as_str(), error.kind), (summary, Kind::Failed));
+            let kind = if summary.starts_with("user") { Kind::NoUser } else { Kind::Failed };
+            assert_eq!((error.summary.as_str(), error.kind), (summary, kind));
         }
         let noise = vec!["This account is currently not available.".to_owned()];
         let closed = Escalation::new("web", &become_user("su", None)).unwrap().refused("", noise, 1);

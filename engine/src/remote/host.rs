@@ -7,7 +7,8 @@ use super::{Shared, raw};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::transport::{Become, Connection, ConnectionKind, Transport};
 use modules::host::Output;
-use modules::wire::{Request, Response};
+use modules::host::overlay::Overlay;
+use modules::wire::{Request, Response, Status};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,9 +30,37 @@ impl Host {
 
     /// Runs a module as a user.
     pub(crate) async fn run(self: &Arc<Self>, shared: &Arc<Shared>, user: Option<&Become>, request: Request) -> Result<Response> {
-        let agent = self.agent(shared, self.other(user)).await?;
+        let agent = match (self.agent(shared, self.other(user)).await, user) {
+            (Err(error), Some(user)) if error.kind == Kind::NoUser && !request.live => {
+                return self.plan_for_user_to_come(user, request).await.unwrap_or(Err(error));
+            }
+            (agent, _) => agent?,
+        };
         let answer = if request.live { agent.ask(request).await? } else { self.plan(&agent, request).await? };
         answered(answer).await
+    }
+
+    /// Plans a task of a user whom the plan makes, or may have made, before: by another user's agent, so that later tasks see
+    /// what it would do. `None` when nothing planned so far can make the user.
+    async fn plan_for_user_to_come(&self, user: &Become, request: Request) -> Option<Result<Response>> {
+        let planner = self.planner.lock().await.clone().filter(|planner| planner.alive())?;
+        let overlay = match planner.take_overlay().await {
+            Ok(bytes) => Overlay::parse(&bytes).ok()?,
+            Err(error) => return Some(Err(error)),
+        };
+        if !overlay.may_have_user(&user.user) {
+            return None;
+        }
+        let answer = match planner.ask(request).await {
+            Ok(answer) => answered(answer).await,
+            Err(error) => Err(error),
+        };
+        Some(
+            answer.map(|response| Response {
+                status: Status::Unknown(format!("runs as the user {}, to be made first", user.user)),
+                ..response
+            }),
+        )
     }
 
     /// Runs a command line without an agent.

@@ -58,7 +58,7 @@ impl Remotes {
     /// are answered in order.
     ///
     /// # Errors
-    /// Kind `Unreachable` when the host cannot be reached, refuses the key, or the connection died; `Failed` when the user cannot be become.
+    /// Kind `Unreachable` when the host cannot be reached, refuses the key, or the connection died; `Failed` or `NoUser` when the user cannot be become.
     pub async fn run(&self, connection: &Connection, user: Option<&Become>, request: Request) -> Result<Response> {
         self.host(connection).run(&self.shared, user, request).await
     }

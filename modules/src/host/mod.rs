@@ -204,8 +204,7 @@ impl Host {
 
     /// Goes on from another agent's overlay.
     pub fn put_overlay(&mut self, bytes: &[u8]) -> Result<(), Halt> {
-        self.overlay =
-            rmp_serde::from_slice(bytes).map_err(|e| Halt::failed(format!("cannot read the plan's memory of this host: {e}")))?;
+        self.overlay = Overlay::parse(bytes)?;
         Ok(())
     }
 }

@@ -181,7 +181,8 @@ impl<'a> Names<'a> {
     }
 }
 
-fn is_absent(state: &Value) -> bool {
+/// Whether a remembered account was removed.
+pub(super) fn is_absent(state: &Value) -> bool {
     matches!(state, Value::Null) || state.get("state").and_then(Value::as_str) == Some("absent")
 }
 

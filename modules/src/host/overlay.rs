@@ -1,5 +1,6 @@
 //! What a plan has written in memory, so that its later tasks see it.
 
+use crate::module::Halt;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,11 @@ pub(crate) enum Said<'a> {
 }
 
 impl Overlay {
+    /// Reads what [`crate::host::Host::take_overlay`] wrote.
+    pub fn parse(bytes: &[u8]) -> Result<Overlay, Halt> {
+        rmp_serde::from_slice(bytes).map_err(|e| Halt::failed(format!("cannot read the plan's memory of this host: {e}")))
+    }
+
     /// The state a kind predicted for a resource.
     pub(crate) fn state(&self, kind: &str, name: &str) -> Option<&Value> {
         self.states.get(&(kind.to_string(), name.to_string()))
@@ -81,6 +87,11 @@ impl Overlay {
     /// Whether the plan has changed nothing yet, so that this host is as later tasks will find it.
     pub(crate) fn is_pristine(&self) -> bool {
         self.nodes.is_empty() && self.states.is_empty() && self.unpredicted.is_none()
+    }
+
+    /// Whether a user whom the host lacks would be there by now: this plan makes it, or something unpredicted may have.
+    pub fn may_have_user(&self, name: &str) -> bool {
+        self.state("user", name).is_some_and(|state| !super::names::is_absent(state)) || self.unpredicted.is_some()
     }
 
     /// What is known about a path that has no link on the way to it.
@@ -168,6 +179,18 @@ mod tests {
         assert!(matches!(overlay.say(Path::new("/a/b")), Said::Missing(true)));
         overlay.run_unpredicted("fill a");
         assert!(matches!(overlay.say(Path::new("/a/b")), Said::Missing(false)));
+    }
+
+    #[test]
+    fn users_may_come_from_the_plan_or_from_what_it_does_not_predict() {
+        let mut overlay = Overlay::default();
+        assert!(!overlay.may_have_user("app"));
+        overlay.set_state("user", "app", Value::map([("home", Value::str("/srv/app"))]));
+        assert!(overlay.may_have_user("app") && !overlay.may_have_user("db"));
+        overlay.set_state("user", "app", Value::Null);
+        assert!(!overlay.may_have_user("app"));
+        overlay.run_unpredicted("the package db");
+        assert!(overlay.may_have_user("db"));
     }
 
     #[test]
