@@ -120,7 +120,24 @@ impl Master {
             stdin: Box::new(child.stdin().take().ok_or_else(missing)?),
             stdout: Box::new(child.stdout().take().ok_or_else(missing)?),
             stderr: Box::new(child.stderr().take().ok_or_else(missing)?),
-            ending: ending(child),
+            ending: self.clone().ending(child),
+        })
+    }
+
+    /// How a remote command ends. ssh tells of signals only that there was one: while the connection stands, it was a kill.
+    fn ending(self, child: openssh::Child<Arc<openssh::Session>>) -> Ending {
+        Box::pin(async move {
+            let code = match child.wait().await {
+                Ok(status) => status.code(),
+                // The crate turns the code 127 into this error.
+                Err(openssh::Error::Remote(e)) if e.kind() == std::io::ErrorKind::NotFound => Some(127),
+                Err(_) => None,
+            };
+            match code {
+                Some(code) => code,
+                None if self.alive().await => 137,
+                None => 255,
+            }
         })
     }
 
@@ -155,18 +172,6 @@ impl Master {
 /// The connection died.
 pub(crate) fn lost(host: &str) -> Diagnostic {
     Diagnostic::new(Kind::Unreachable, format!("connection to {host} lost"))
-}
-
-/// How a remote command ends; ssh tells of signals only that there was one.
-fn ending(child: openssh::Child<Arc<openssh::Session>>) -> Ending {
-    Box::pin(async move {
-        match child.wait().await {
-            Ok(status) => status.code().unwrap_or(255),
-            // The crate turns the code 127 into this error.
-            Err(openssh::Error::Remote(e)) if e.kind() == std::io::ErrorKind::NotFound => 127,
-            Err(_) => 255,
-        }
-    })
 }
 
 /// What ssh wrote.
