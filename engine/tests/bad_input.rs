@@ -132,7 +132,7 @@ fn unknown_keys() {
     let mut page = Page::default();
     page.add("play", plan("- hosts: all\n  task:\n    - debug: msg=1\n  tagss: x\n"));
     page.add("task", tasks("- debug: msg=1\n  whenn: true"));
-    page.add("several", tasks("- debug: msg=1\n  whenn: true\n- nonsense:\n- name: nothing"));
+    page.add("several", tasks("- debug: msg=1\n  whenn: true\n- debgu:\n- name: nothing"));
     page.add("no_list_of_plays", plan("hosts: all\ntasks: []\n"));
     page.add("empty_playbook", plan(""));
     page.add("no_hosts", plan("- tasks: []\n- hosts: [{a: b}]\n"));

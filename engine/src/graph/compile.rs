@@ -291,6 +291,10 @@ impl Unfold<'_> {
         if select && !self.compiler.selection.takes(&context.tags) {
             return Ok(());
         }
+        if let Some(first) = context.when.first().filter(|_| fatal(task, &context)) {
+            // Whatever follows, the first condition is looked at.
+            self.out.problems.extend(self.compiler.templates.readable_condition(first).err().map(|error| error.at(&task.place)));
+        }
         if certain(task, &context) {
             self.out.problems.extend(super::check::mistakes(task, &self.compiler.templates));
             let module = &task.action.module;
@@ -445,9 +449,14 @@ impl Unfold<'_> {
 /// Whether a task is sure to run, and to end the play if it fails: then its mistakes are worth stopping for before
 /// anything runs. Others fail when they are reached, as in Ansible.
 fn certain(task: &Task, context: &Context) -> bool {
+    context.when.is_empty() && fatal(task, context)
+}
+
+/// Whether a task ends the play if it fails, once it is reached.
+fn fatal(task: &Task, context: &Context) -> bool {
     let forgiven = task.failed_when.is_some() || context.others.contains_key("ignore_errors");
     let rescued = context.sections.iter().any(|s| s.rescues && s.part == Part::Body);
-    context.when.is_empty() && task.looped.is_none() && !forgiven && !rescued
+    task.looped.is_none() && !forgiven && !rescued
 }
 
 /// The task that gathers facts at a play's start.

@@ -14,7 +14,16 @@ pub(super) fn condition(node: &Node, frame: &Arc<Frame>) -> Result<Condition> {
         Data::Bool(b) => Ok(said(*b)),
         Data::Str(text) => expression(text, node, frame),
         Data::Null => Ok(Condition::True),
-        _ => Err(Box::new(not_boolean(&super::render::plain(node)).at(node.place()))),
+        _ => Err(Box::new(no_condition(node))),
+    }
+}
+
+/// The error for a condition that is written as something else than text.
+fn no_condition(node: &Node) -> Diagnostic {
+    let error = not_boolean(&super::render::plain(node)).at(node.place());
+    match node.data() {
+        Data::Map(_) | Data::List(_) => Diagnostic { hints: vec!["write it as text, e.g. `when: size > 1`".to_owned()], ..error },
+        _ => error,
     }
 }
 
@@ -26,10 +35,7 @@ fn said(truth: bool) -> Condition {
 pub(super) fn readable(node: &Node, engines: &Engines) -> Result<()> {
     match node.data() {
         Data::Str(text) => template(text).map_or(Ok(()), |template| read(&template, node.place(), engines)),
-        Data::Map(_) | Data::List(_) => {
-            let error = not_boolean(&super::render::plain(node)).at(node.place());
-            Err(Box::new(Diagnostic { hints: vec!["write it as text, e.g. `when: size > 1`".to_owned()], ..error }))
-        }
+        Data::Map(_) | Data::List(_) => Err(Box::new(no_condition(node))),
         _ => Ok(()),
     }
 }
