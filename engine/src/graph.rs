@@ -1,5 +1,6 @@
 //! A play as a graph: its steps, and (step, host) nodes with the edges that keep Ansible's order.
 
+pub(crate) mod actions;
 pub(crate) mod check;
 pub mod compile;
 pub mod dag;

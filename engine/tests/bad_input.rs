@@ -270,10 +270,6 @@ fn circles() {
     let folder = Folder::with("site.yaml", play("- include_tasks: a.yaml"));
     folder.file("a.yaml", "- include_tasks: a.yaml\n");
     page.add("included_tasks", folder.plan());
-    let folder = Folder::with("site.yaml", "- hosts: all\n  roles: [a]\n");
-    folder.file("roles/a/meta/main.yaml", "dependencies: [b]\n");
-    folder.file("roles/b/meta/main.yaml", "dependencies: [a]\n");
-    page.add("roles", folder.plan());
     assert_snapshot!(page.0);
 }
 

@@ -270,7 +270,7 @@ pub(super) fn vars_files(run: &Run, play: &Arc<PlayInstance>, host: Option<&str>
         let Some(path) = found else {
             if names.len() == choices.len() {
                 let warning = Diagnostic::input(format!("variables file `{}` does not exist", names.join("`, `")));
-                run.warn(warning.at(node.place()));
+                run.warn(warning.at(node.place()).note("the play goes on without it, as under Ansible"));
             }
             continue;
         };

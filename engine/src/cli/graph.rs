@@ -16,8 +16,6 @@ pub(super) struct Graph {
     hosts: InventoryOptions,
     #[command(flatten)]
     playbook: PlaybookOptions,
-    #[command(flatten)]
-    connection: ConnectionOptions,
     /// Language of the drawing; without it, what the output file's ending says, or DOT
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -35,7 +33,7 @@ enum Format {
 
 impl Graph {
     pub(super) fn run(&self) -> Done {
-        let session = Session::open(&self.hosts, &self.playbook, &self.connection, false)?;
+        let session = Session::open(&self.hosts, &self.playbook, &ConnectionOptions::default(), false)?;
         let run = session.run(false, Arc::new(Observers(Vec::new())))?;
         let plays = run.graphs(&session.playbooks)?;
         let text = match self.format() {

@@ -16,12 +16,21 @@ use crate::error::{Diagnostic, EXIT_DONE, EXIT_FAILED, EXIT_INPUT, EXIT_UNREACHA
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    wrong usage or input
+  2    changes are pending (`plan --detailed-exitcode`)
+  3    a task failed
+  4    a host could not be reached
+  130  interrupted";
+
 /// Makes a fleet of Linux hosts match what YAML files declare.
 ///
 /// Reads Ansible's inventories and playbooks, shows exactly what would change, then changes that and nothing else.
 /// Hosts need a shell and sshd, no Python.
 #[derive(Debug, Parser)]
-#[command(name = "engine", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "engine", version, max_term_width = 100, arg_required_else_help = true, after_long_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

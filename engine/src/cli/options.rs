@@ -17,7 +17,7 @@ pub(super) struct InventoryOptions {
 /// What to run.
 #[derive(Debug, Args, Clone)]
 pub(super) struct PlaybookOptions {
-    /// Playbooks, run in order; without any `site.yaml` here or beside the inventory
+    /// Playbooks, in order; without any, `site.yaml` here or beside the inventory
     #[arg(value_name = "PLAYBOOK")]
     pub(super) playbooks: Vec<PathBuf>,
     /// Extra variables: name=value, YAML or JSON, or @FILE
@@ -35,7 +35,7 @@ pub(super) struct PlaybookOptions {
 }
 
 /// How hosts are reached.
-#[derive(Debug, Args, Clone)]
+#[derive(Debug, Args, Clone, Default)]
 pub(super) struct ConnectionOptions {
     /// User to log in as
     #[arg(short = 'u', long = "user", value_name = "USER")]

@@ -1,6 +1,7 @@
 //! What can be known to be wrong with a task before any host is asked: its templates' syntax, its arguments' names, and
 //! their values where no template stands in them.
 
+use super::actions::{self, Action, FREE};
 use crate::error::Diagnostic;
 use crate::playbook::{Loop, Task, Vars, short_name};
 use crate::source::Place;
@@ -12,79 +13,6 @@ use modules::value::{Map, Value};
 
 /// Modules whose arguments the controller completes, so that only names can be checked before.
 const COMPLETED: [&str; 4] = ["copy", "unarchive", "script", "binary"];
-
-/// Arguments of roles' includes and imports.
-const ROLE: &[&str] = &[
-    "name",
-    "role",
-    "tasks_from",
-    "handlers_from",
-    "vars_from",
-    "defaults_from",
-    "public",
-    "apply",
-    "allow_duplicates",
-    "rolespec_validate",
-];
-
-/// What stands for text after the action's name.
-const FREE: &str = "_raw_params";
-
-/// An action that is no module: its name, its arguments (none given: any), and those it needs, each with others that serve as well.
-type Action = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
-
-const ACTIONS: &[Action] = &[
-    ("add_host", &[], &[&["name", "hostname", "host"]]),
-    ("assert", &["that", "fail_msg", "msg", "success_msg", "quiet"], &[&["that"]]),
-    ("debug", &["msg", "var", "verbosity"], &[]),
-    ("fail", &["msg"], &[]),
-    ("fetch", &["src", "dest", "flat", "fail_on_missing", "validate_checksum"], &[&["src"], &["dest"]]),
-    ("group_by", &["key", "parents"], &[&["key"]]),
-    ("import_role", ROLE, &[&["name", "role"]]),
-    ("import_tasks", &["file"], &[&["file", FREE]]),
-    ("include_role", ROLE, &[&["name", "role"]]),
-    ("include_tasks", &["file", "apply"], &[&["file", FREE]]),
-    (
-        "include_vars",
-        &["file", "dir", "name", "depth", "files_matching", "ignore_files", "extensions", "ignore_unknown_extensions", "hash_behaviour"],
-        &[&["file", "dir", FREE]],
-    ),
-    ("pause", &["minutes", "seconds", "prompt", "echo"], &[]),
-    ("raw", &["executable"], &[&[FREE]]),
-    (
-        "template",
-        &[
-            "src",
-            "dest",
-            "owner",
-            "group",
-            "mode",
-            "backup",
-            "force",
-            "follow",
-            "validate",
-            "trim_blocks",
-            "lstrip_blocks",
-            "newline_sequence",
-            "output_encoding",
-            "block_start_string",
-            "block_end_string",
-            "variable_start_string",
-            "variable_end_string",
-            "comment_start_string",
-            "comment_end_string",
-            "attributes",
-            "attr",
-            "selevel",
-            "serole",
-            "setype",
-            "seuser",
-            "unsafe_writes",
-        ],
-        &[&["src"], &["dest"]],
-    ),
-    ("wait_for_connection", &["timeout", "delay", "sleep", "connect_timeout"], &[]),
-];
 
 /// The mistakes in a task that show already.
 pub(super) fn mistakes(task: &Task, templates: &Templates) -> Vec<Diagnostic> {
@@ -123,8 +51,8 @@ fn arguments(task: &Task) -> Option<ArgumentError> {
         let hint = Some("write them as a dictionary, or as `name=value`".to_string());
         return Some(ArgumentError { argument: None, message: "`set_fact` sets no variable".into(), hint });
     }
-    if let Some((_, known, needed)) = ACTIONS.iter().find(|(action, ..)| *action == name) {
-        return of_action(task, name, known, needed);
+    if let Some(action) = actions::find(name) {
+        return of_action(task, action);
     }
     let module = modules::registry::find(name)?;
     let mut given: Map = task.action.args.iter().map(|(k, v)| (Value::str(k), v.raw())).collect();
@@ -134,18 +62,19 @@ fn arguments(task: &Task) -> Option<ArgumentError> {
     of_module(module, &given, task)
 }
 
-fn of_action(task: &Task, action: &str, known: &[&str], needed: &[&[&str]]) -> Option<ArgumentError> {
+fn of_action(task: &Task, action: &Action) -> Option<ArgumentError> {
     let given = |name: &str| if name == FREE { task.action.free_form.is_some() } else { task.action.args.iter().any(|(k, _)| k == name) };
+    let (name, known) = (action.name, action.arguments);
     let unknown = task.action.args.iter().find(|(k, _)| !known.is_empty() && !known.contains(&k.as_str()));
     if let Some((wrong, _)) = unknown {
         let near = modules::args::nearest(wrong, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
         let hint = near.or_else(|| Some(format!("it takes: {}", known.join(", "))));
-        return Some(ArgumentError { argument: Some(wrong.clone()), message: format!("`{action}` has no argument `{wrong}`"), hint });
+        return Some(ArgumentError { argument: Some(wrong.clone()), message: format!("`{name}` has no argument `{wrong}`"), hint });
     }
-    let missing = needed.iter().find(|names| !names.iter().any(|name| given(name))).filter(|_| !has_defaults(task))?;
+    let missing = action.needed.iter().find(|names| !names.iter().any(|name| given(name))).filter(|_| !has_defaults(task))?;
     let message = match missing.first() {
-        Some(name) if *name != FREE => format!("`{action}` needs the argument `{name}`"),
-        _ => format!("`{action}` needs a command line"),
+        Some(argument) if *argument != FREE => format!("`{name}` needs the argument `{argument}`"),
+        _ => format!("`{name}` is empty"),
     };
     Some(ArgumentError { argument: None, message, hint: None })
 }

@@ -13,7 +13,7 @@ pub type Play = (String, Dag);
 
 /// Graphviz' language; one cluster a play.
 pub fn dot(plays: &[Play]) -> String {
-    let mut out = String::from("digraph engine {\n  rankdir=TB;\n  node [shape=box, fontname=\"sans-serif\"];\n");
+    let mut out = String::from("digraph engine {\n  rankdir=TB;\n  compound=true;\n  node [shape=box, fontname=\"sans-serif\"];\n");
     for (number, (name, dag)) in plays.iter().enumerate() {
         let _ = writeln!(out, "  subgraph cluster_{number} {{\n    label={};", quoted(name));
         for node in dag.node_indices() {
@@ -25,6 +25,14 @@ pub fn dot(plays: &[Play]) -> String {
             let _ = writeln!(out, "    p{number}n{} -> p{number}n{}{style};", edge.source().index(), edge.target().index());
         }
         out.push_str("  }\n");
+    }
+    // One play after the other; the edge ends at the clusters' borders.
+    let drawn: Vec<usize> = plays.iter().enumerate().filter(|(_, (_, dag))| dag.node_count() > 0).map(|(n, _)| n).collect();
+    for pair in drawn.windows(2) {
+        if let (Some(last), Some(first)) = (plays[pair[0]].1.node_indices().next_back(), plays[pair[1]].1.node_indices().next()) {
+            let (a, b) = (pair[0], pair[1]);
+            let _ = writeln!(out, "  p{a}n{} -> p{b}n{} [ltail=cluster_{a}, lhead=cluster_{b}];", last.index(), first.index());
+        }
     }
     out.push_str("}\n");
     out
@@ -47,6 +55,9 @@ pub fn mermaid(plays: &[Play]) -> String {
             let _ = writeln!(out, "    p{number}n{} {arrow} p{number}n{}", edge.source().index(), edge.target().index());
         }
         out.push_str("  end\n");
+    }
+    for number in 1..plays.len() {
+        let _ = writeln!(out, "  p{} --> p{number}", number - 1);
     }
     out
 }
@@ -78,7 +89,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn mermaid_text(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "#quot;").replace('\n', " "))
+    format!("\"{}\"", text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;").replace('\n', " "))
 }
 
 const BOX: (usize, usize) = (220, 30);
