@@ -1,5 +1,6 @@
 //! Checks of templates: against what Ansible was seen to print, and of what is unknown, secret, lazy or wrong.
 
+mod networks;
 mod seen;
 
 use super::{Binding, Condition, Scope, Scopes, Templates};

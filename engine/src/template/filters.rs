@@ -1,11 +1,14 @@
 //! Jinja's and Ansible's filters, by what they work on.
 
 pub(super) mod dates;
+pub(super) mod dice;
 mod dicts;
 mod encoding;
 mod formats;
 mod lists;
 mod maths;
+mod network;
+pub(super) mod passwords;
 mod paths;
 mod patterns;
 mod query;
@@ -35,6 +38,8 @@ const PURE: &[&[(&str, Pure)]] = &[
     formats::FILTERS,
     lists::FILTERS,
     maths::FILTERS,
+    network::FILTERS,
+    passwords::FILTERS,
     paths::FILTERS,
     patterns::FILTERS,
     query::FILTERS,
@@ -42,7 +47,7 @@ const PURE: &[&[(&str, Pure)]] = &[
     text::FILTERS,
 ];
 
-const HANDING: &[&[(&str, Handing)]] = &[select::FILTERS, lists::HANDING, dicts::HANDING, dates::HANDING];
+const HANDING: &[&[(&str, Handing)]] = &[select::FILTERS, lists::HANDING, dicts::HANDING, dates::HANDING, dice::HANDING];
 
 /// Every filter's name.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {

@@ -2,6 +2,7 @@
 
 mod files;
 mod lists;
+mod password;
 mod system;
 
 use super::call::Call;
@@ -29,7 +30,7 @@ struct Request<'a> {
 
 type Lookup = fn(&Request<'_>) -> std::result::Result<Vec<Value>, Error>;
 
-const LOOKUPS: &[&[(&str, Lookup)]] = &[lists::LOOKUPS, files::LOOKUPS, system::LOOKUPS];
+const LOOKUPS: &[&[(&str, Lookup)]] = &[lists::LOOKUPS, files::LOOKUPS, system::LOOKUPS, password::LOOKUPS];
 
 impl Request<'_> {
     fn texts(&self) -> impl Iterator<Item = String> + '_ {

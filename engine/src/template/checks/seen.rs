@@ -7,10 +7,10 @@ fn none() -> Arc<dyn Scope> {
 }
 
 #[track_caller]
-fn print_as_seen(cases: &[(&str, &str)]) {
+pub(super) fn print_as_seen(cases: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     for (text, wanted) in cases {
-        match value(text, &none()).map(|v| v.to_string()) {
+        match value(text, &none()).map(|v| v.reveal().to_string()) {
             Ok(got) if got == *wanted => {}
             Ok(got) => wrong.push(format!("{text}\n  wanted {wanted:?}\n  got    {got:?}")),
             Err(e) => wrong.push(format!("{text}\n  wanted {wanted:?}\n  failed {}", message(&e))),
@@ -90,4 +90,69 @@ fn dates() {
         ("{{ (now() - (now())).days }}", "-1"),
     ]);
     assert!(value("{{ '2024-02-30' | to_datetime('%Y-%m-%d') }}", &none()).is_err());
+}
+
+/// With passlib and without it, 2.19.14 hashes alike.
+#[test]
+fn passwords_and_seeded_choices() {
+    print_as_seen(&[
+        (
+            "x{{ 'secret' | password_hash('sha512', 'mysecretsalt', rounds=5000) }}",
+            "x$6$mysecretsalt$UxXf96m7qWf4gFJuQUWygLlhUrikalIr1qiN7P0Vz3ILP2s1EdopPgostsusBpNxETNkjpIYpr4lfwih0HmvD.",
+        ),
+        (
+            "x{{ 'secret' | password_hash('sha512', 'mysecretsalt', rounds=10000) }}",
+            "x$6$rounds=10000$mysecretsalt$ijdhv/fwWHdBySvQ6UYa5/yyQ5yo9XYUp0xHMoYsilvdYoHKPTrshf6I4dHqEnZJAbAs8AIbUR5JwrfZQLyxj0",
+        ),
+        (
+            "x{{ 'secret' | password_hash('sha256', 'mysecretsalt', rounds=5000) }}",
+            "x$5$mysecretsalt$FMuCIBTMZvBuU/DDK0W/i4UFaWH.pk9qsUHC3io1o4/",
+        ),
+        ("x{{ 'secret' | password_hash('md5', 'saltsalt') }}", "x$1$saltsalt$9xy1btjgzLYfb7hivXtC//"),
+        (
+            "x{{ 'secret' | password_hash('bcrypt', '1234567890123456789012', rounds=4) }}",
+            "x$2b$04$123456789012345678901u//h8y7tq3SNKU3W0iQ9NrkyT8n5fXPS",
+        ),
+        (
+            "x{{ 'secret' | password_hash('bcrypt', '1234567890123456789012', rounds=4, ident='2a') }}",
+            "x$2a$04$123456789012345678901u//h8y7tq3SNKU3W0iQ9NrkyT8n5fXPS",
+        ),
+        ("x{{ 65534 | random(seed='host1') }}", "x31863"),
+        ("x{{ 65534 | random(seed=5) }}", "x40822"),
+        ("x{{ 10 | random(seed='a') }}", "x4"),
+        ("x{{ 100 | random(start=3, step=7, seed='x') }}", "x73"),
+        ("x{{ 59 | random(seed='web1') }}", "x52"),
+        ("x{{ 60 | random(seed='web1.example.com') }}", "x31"),
+        ("x{{ ['a','b','c'] | random(seed='h') }}", "xb"),
+        ("x{{ ['a','b','c','d','e'] | shuffle(seed='h') }}", "x['a', 'e', 'd', 'b', 'c']"),
+        ("x{{ range(20) | list | shuffle(seed=42) }}", "x[19, 5, 14, 4, 9, 13, 15, 18, 6, 12, 17, 10, 1, 11, 2, 16, 7, 8, 0, 3]"),
+        ("x{{ 'abc' | list | shuffle(seed='q') }}", "x['a', 'c', 'b']"),
+        ("x{{ lookup('password', '/dev/null', seed='foo', length=12) }}", "x6JUEsF6-,Riu"),
+        ("x{{ lookup('password', '/dev/null seed=foo length=8 chars=digits') }}", "x74532397"),
+        ("x{{ lookup('password', '/dev/null', seed='foo', length=12, chars=['ascii_letters', 'digits']) }}", "xDUrx4TpS1jWp"),
+        ("x{{ lookup('password', '/dev/null', seed='foo') }}", "x6JUEsF6-,RiuGZDEWF4r"),
+    ]);
+    for refused in
+        ["'s' | password_hash('sha512', 'bad$salt')", "'s' | password_hash('nope')", "'s' | password_hash('sha512', 'salt', rounds=10)"]
+    {
+        assert!(value(&format!("{{{{ {refused} }}}}"), &none()).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn kept_passwords_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pw");
+    let asked = |options: &str| {
+        let text = format!("{{{{ lookup('password', '{} {options}') }}}}", file.display());
+        value(&text, &none()).unwrap().reveal().to_string()
+    };
+    let first = asked("length=8 seed=s");
+    assert_eq!(first, asked("length=9"), "the file's password stays");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "96RaapZT\n");
+    let hash = asked("length=8 encrypt=md5_crypt");
+    assert!(hash.starts_with("$1$"), "{hash}");
+    assert_eq!(hash, asked("length=8 encrypt=md5_crypt"), "its salt is kept too");
+    std::fs::write(&file, "96RaapZT salt=TpL78PUb\n").unwrap();
+    assert_eq!(asked("encrypt=md5_crypt"), value("{{ '96RaapZT' | password_hash('md5', 'TpL78PUb') }}", &none()).unwrap().to_string());
 }

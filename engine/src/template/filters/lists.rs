@@ -19,8 +19,6 @@ pub(super) const HANDING: &[(&str, Handing)] = &[
     ("list", |_, c| items(&c.value).map(list)),
     ("first", |_, c| Ok(items(&c.value)?.into_iter().next().unwrap_or_default())),
     ("last", |_, c| Ok(items(&c.value)?.pop().unwrap_or_default())),
-    ("random", |_, c| random(c)),
-    ("shuffle", |_, c| shuffle(c)),
     ("reverse", |_, c| reverse(c)),
     ("join", |_, c| join(c)),
     ("batch", |_, c| batch(c)),
@@ -194,55 +192,4 @@ fn product(call: &Call) -> Result<Live, Error> {
         rows = rows.iter().flat_map(|row| items.iter().map(|x| row.iter().cloned().chain([x.clone()]).collect())).collect();
     }
     Ok(list(rows.into_iter().map(list)))
-}
-
-/// Random numbers: from a seed the same ones every time, otherwise from the system's hasher keys.
-struct Dice(u64);
-
-impl Dice {
-    fn of(call: &Call) -> Result<Dice, Error> {
-        use std::hash::{BuildHasher, Hasher};
-        let seed = match call.by_name("seed") {
-            Some(seed) => text_of(seed)?.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)),
-            None => std::collections::hash_map::RandomState::new().build_hasher().finish(),
-        };
-        Ok(Dice(seed))
-    }
-    /// A number below `bound`.
-    fn roll(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound.max(1)
-    }
-}
-
-fn random(call: &Call) -> Result<Live, Error> {
-    let mut dice = Dice::of(call)?;
-    if call.value.kind() == ValueKind::Number {
-        let end = i64::try_from(call.value.clone())?;
-        let start = call.int(0, "start")?.unwrap_or(0);
-        let step = call.int(1, "step")?.unwrap_or(1).max(1);
-        let count = (end - start + step - 1) / step;
-        if count <= 0 {
-            return Err(refuse("there is no number to choose from"));
-        }
-        return Ok(Live::from(start + step * dice.roll(count as u64) as i64));
-    }
-    let mut items = items(&call.value)?;
-    if items.is_empty() {
-        return Ok(Live::UNDEFINED);
-    }
-    let chosen = dice.roll(items.len() as u64) as usize;
-    Ok(items.swap_remove(chosen))
-}
-
-fn shuffle(call: &Call) -> Result<Live, Error> {
-    let mut dice = Dice::of(call)?;
-    let mut items = items(&call.value)?;
-    for i in (1..items.len()).rev() {
-        items.swap(i, dice.roll(i as u64 + 1) as usize);
-    }
-    Ok(list(items))
 }
