@@ -29,6 +29,8 @@ pub enum Kind {
     Undefined,
     /// A template or expression.
     Template,
+    /// A plan came upon what only apply will know: no error, but the end of what it can tell.
+    Unknown,
     /// A host that cannot be reached or refuses us.
     Unreachable,
     /// A task that failed on a host.
@@ -65,6 +67,10 @@ impl Diagnostic {
     /// An error in a file or option.
     pub fn input(summary: impl Into<String>) -> Diagnostic {
         Diagnostic::new(Kind::Input, summary)
+    }
+    /// What a plan cannot know, and what that depends on.
+    pub fn unknown(what: &str, cause: &str) -> Diagnostic {
+        Diagnostic::new(Kind::Unknown, format!("`{what}` depends on {cause}"))
     }
     /// Says where, unless a more exact place is known already.
     #[must_use]

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,8 @@ fn lay_out(dir: &Path, files: &BTreeMap<String, String>) {
 fn run(dir: &Path, args: &[&str]) -> (String, Option<i32>) {
     let said = std::fs::File::create(dir.join("said")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_engine"));
-    command.args(args).args(["-i", "hosts", "site.yml"]).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+    command.args(args).args(["-i", "hosts", "site.yml"]).current_dir(dir).stdin(Stdio::null());
+    command.stdout(std::fs::File::create(dir.join("told")).unwrap()).stderr(said);
     command.env("NO_COLOR", "1").env("XDG_CACHE_HOME", dir.join("cache"));
     let mut child = command.spawn().unwrap();
     let started = Instant::now();
@@ -134,18 +135,132 @@ fn problem(name: &str, text: &str) -> Option<String> {
     Some(format!("== {name}\n{}\n-- said\n{tail}\n", diff.unified_diff().context_radius(2)))
 }
 
+/// The files of `tests/language` with this ending.
+fn files(ending: &str) -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/language");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == ending));
+    paths.sort();
+    paths
+}
+
+/// What a command says on standard output, with the folder's name left out.
+fn told(dir: &Path) -> String {
+    let whole = dir.canonicalize().unwrap();
+    std::fs::read_to_string(dir.join("told")).unwrap().replace(&whole.display().to_string(), "DIR")
+}
+
 #[test]
 fn playbooks_give_what_ansible_gives() {
     let only = std::env::var("CASE").ok();
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/language");
-    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
-    paths.sort();
     let mut problems = Vec::new();
-    for path in paths {
+    for path in files("case") {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         if only.as_ref().is_none_or(|o| name.contains(o.as_str())) {
             problems.extend(problem(&name, &std::fs::read_to_string(&path).unwrap()));
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// A plan of what it cannot know goes on to the end, and says of each task what it waits for.
+#[test]
+fn plans_do_not_fail_for_what_they_cannot_know() {
+    for path in files("plan") {
+        let sections = sections(&std::fs::read_to_string(&path).unwrap());
+        let Some(expected) = sections.get("expect") else { continue };
+        let dir = tempfile::tempdir().unwrap();
+        lay_out(dir.path(), &sections);
+        let (said, code) = run(dir.path(), &["plan"]);
+        let seen = format!("{}exit {}\n", told(dir.path()), code.unwrap());
+        let diff = similar::TextDiff::from_lines(expected.as_str(), &seen);
+        assert!(seen == *expected, "{}:\n{}\n{said}", path.display(), diff.unified_diff());
+    }
+}
+
+/// What the plan of a folder of files shows is what `apply --diff` shows, and after it there is nothing to do.
+#[test]
+fn plans_show_what_apply_does() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/language/changes.plan")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    lay_out(dir.path(), &sections(&text));
+    let (said, code) = run(dir.path(), &["plan", "--detailed-exitcode"]);
+    assert_eq!(code, Some(2), "{said}");
+    let planned = told(dir.path());
+    let (planned, _) = planned.rsplit_once("\nPlan: ").unwrap();
+    let (said, code) = run(dir.path(), &["apply", "-y", "--diff"]);
+    assert_eq!(code, Some(0), "{said}");
+    let applied = told(dir.path());
+    assert_eq!(planned.trim_end(), applied.trim_end());
+    assert!(planned.contains("handler-a") && planned.contains("rescued-b") && planned.contains("q-b"), "{planned}");
+}
+
+/// Hidden results, secret variables and what is made of them are shown nowhere.
+#[test]
+fn secrets_are_shown_nowhere() {
+    let site = "- hosts: a
+  gather_facts: false
+  vars: {word: hush-hush}
+  tasks:
+    - shell: echo {{ word }}; echo {{ word }} >&2; exit 1
+      no_log: true
+      register: r
+      ignore_errors: true
+    - debug: {msg: 'got {{ r.stdout }} {{ r.stdout | upper }}'}
+    - debug: {var: r}
+    - copy: {content: 'a\nb {{ r.stdout }}\n', dest: '{{ playbook_dir }}/f'}
+    - copy: {content: 'x\ny {{ word }}\n', dest: '{{ playbook_dir }}/g'}
+      no_log: true
+    - set_fact: {made: '{{ r.stdout }}!'}
+    - debug: {msg: '{{ item }}'}
+      loop: ['{{ made }}', '{{ r }}']
+    - shell: echo {{ made }}
+      register: again
+    - debug: {msg: '{{ item }} {{ word | length }}'}
+      loop: ['{{ word }}']
+      no_log: true
+    - assert: {that: r.stdout == 'other', fail_msg: 'it is {{ r.stdout }}'}
+      ignore_errors: true
+    - fail: {msg: 'failed with {{ word }}'}
+      no_log: true
+";
+    let dir = tempfile::tempdir().unwrap();
+    lay_out(dir.path(), &BTreeMap::from([("site.yml".to_string(), site.to_string())]));
+    for args in [&["plan", "-vv"][..], &["apply", "-y", "-vvv", "--diff"]] {
+        let (said, code) = run(dir.path(), args);
+        let shown = format!("{said}{}", told(dir.path()));
+        assert!(!shown.to_lowercase().contains("hush-hush"), "{args:?} shows it:\n{shown}");
+        assert_eq!(code, Some(3), "{shown}");
+    }
+    assert!(std::fs::read_to_string(dir.path().join("f")).unwrap().contains("b hush-hush"));
+}
+
+/// What scripts of the inventory and hosts say is data, whatever it looks like.
+#[test]
+fn data_is_never_code() {
+    let script = "#!/bin/sh
+echo '{\"all\": {\"hosts\": [\"a\"]}, \"_meta\": {\"hostvars\": {\"a\": {\"ansible_connection\": \"local\", \"x\": \"{{ 1 + 1 }}\"}}}}'
+";
+    let site = "- hosts: a
+  gather_facts: false
+  tasks:
+    - shell: cat evil
+      register: r
+    - set_fact: {f: '{{ r.stdout }}', g: {h: ['{{ x }}']}}
+    - debug: {msg: '{{ x }} {{ f }} {{ g.h[0] }} {{ hostvars.a.f }} {{ vars.f }} {{ r.stdout_lines[0] }}'}
+    - debug: {msg: '{{ f }}'}
+      loop: '{{ r.stdout_lines }}'
+      loop_control: {label: '{{ item }}'}
+    - debug: {msg: held}
+      when: f == r.stdout
+";
+    let files = [("hosts", script), ("site.yml", site), ("evil", "{{ lookup('pipe', 'touch pwned') }}\n")];
+    let dir = tempfile::tempdir().unwrap();
+    lay_out(dir.path(), &files.map(|(n, t)| (n.to_string(), t.to_string())).into());
+    let site = site.replace("cat evil", &format!("cat {}/evil", dir.path().display()));
+    std::fs::write(dir.path().join("site.yml"), site).unwrap();
+    let (said, code) = run(dir.path(), &["apply", "-y", "-vv"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("    {{ 1 + 1 }} {{ lookup") && said.contains("    held"), "{said}");
+    assert!(!dir.path().join("pwned").exists());
 }

@@ -7,6 +7,7 @@ mod grow;
 mod meta;
 mod pause;
 mod raw;
+mod shield;
 
 use super::reach::Reach;
 use super::task::At;
@@ -82,6 +83,9 @@ impl Performed {
 
     /// The task itself is wrong.
     pub(in crate::apply) fn broken(error: &Diagnostic) -> Performed {
+        if error.kind == Kind::Unknown {
+            return Performed::unknown(error.summary.clone());
+        }
         let mut message = error.summary.clone();
         if let Some(place) = &error.place {
             message = format!("{place}: {message}");
@@ -222,11 +226,7 @@ fn delegate(at: &At<'_>, scope: &HostScope) -> Result<Option<String>> {
     match at.context.nearest("delegate_to") {
         _ if at.task.action.local => Ok(Some("localhost".to_string())),
         Some(node) => {
-            let value = at.run.templates.value(node, &scope.shared())?;
-            if let Some(what) = value.first_unknown() {
-                let summary = format!("`delegate_to` depends on {what}, which is known only after apply");
-                return Err(Box::new(Diagnostic::input(summary).at(node.place())));
-            }
+            let value = at.keyword(node, "delegate_to", scope)?;
             Ok(Some(value.to_string()).filter(|v| v != crate::template::OMIT && !v.is_empty()))
         }
         None => Ok(None),
@@ -259,8 +259,9 @@ pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &s
     }
     (known.check)(&args).map_err(|e| misplaced(at, e))?;
     let target = target(at, scope)?;
+    let shield = shield::Shield::of(&args);
     let response = send(at, scope, &target, known.name, args).await.map_err(|error| not_in_inventory(at, &target, error))?;
-    let done = performed(response, target.delegate);
+    let done = shield.cover(performed(response, target.delegate));
     let runs = |change: &Change| change.action == ChangeAction::Run;
     if at.run.live && !done.changes.is_empty() && done.changes.iter().all(runs) && !is_live(at, scope)? {
         // `check_mode: true` in a run that changes: what would run cannot be looked at, so it is left out.
@@ -298,7 +299,7 @@ fn unknown_arguments(module: &str, args: &Map, what: &str) -> Performed {
 /// Whether this task changes its host: `check_mode` overrides the run's.
 pub(in crate::apply) fn is_live(at: &At<'_>, scope: &HostScope) -> Result<bool> {
     let Some(node) = at.context.nearest("check_mode") else { return Ok(at.run.live) };
-    let value = at.run.templates.value(node, &scope.shared())?;
+    let value = at.keyword(node, "check_mode", scope)?;
     match value {
         Value::Null => Ok(at.run.live),
         value => bool::from_value(&value)
@@ -309,10 +310,13 @@ pub(in crate::apply) fn is_live(at: &At<'_>, scope: &HostScope) -> Result<bool> 
 
 /// Sends one request and waits for the answer.
 pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Target, module: &str, args: Map) -> Result<Response> {
-    let timeout = match at.context.nearest("timeout") {
-        Some(node) => at.number(Some(node), "timeout", scope)?.unwrap_or(0.0) as u64,
-        None => 0,
-    };
+    // A task that is polled is waited for; `async` is then its time limit.
+    let limits = [at.context.nearest("timeout").map(|n| ("timeout", n)), at.task.background.as_ref().map(|n| ("async", n))];
+    let mut timeout = 0;
+    for (name, node) in limits.into_iter().flatten() {
+        let seconds = at.number(Some(node), name, scope)?.unwrap_or(0.0) as u64;
+        timeout = if timeout == 0 || seconds == 0 { timeout.max(seconds) } else { timeout.min(seconds) };
+    }
     let live = is_live(at, scope)?;
     let request = Request {
         id: at.run.request_id(),
@@ -357,7 +361,7 @@ fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> 
             }
             continue;
         }
-        let value = at.run.templates.value(node, &scope.shared())?;
+        let value = at.keyword(node, "environment", scope)?;
         let dictionaries: Vec<Value> = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
         for dictionary in dictionaries {
             match dictionary.as_map() {

@@ -43,6 +43,27 @@ struct Prepared {
     scope: Arc<dyn Scope>,
 }
 
+/// What stands for the answers of `vars_prompt`: extra variables, else their defaults.
+fn prompted(run: &Run, used: &PlayUse, scope: &Arc<dyn Scope>) -> Result<modules::value::Map> {
+    let mut answers = modules::value::Map::new();
+    for prompt in &used.play.vars_prompt {
+        let Some(name) = prompt.get("name").and_then(Node::as_str) else { continue };
+        if run.fleet.extra.contains_key(name) {
+            continue;
+        }
+        let Some(default) = prompt.get("default") else {
+            let error = Diagnostic::input(format!("`vars_prompt` is not supported yet, so nobody is asked for `{name}`"));
+            return Err(Box::new(error.at(prompt.place()).hint(format!("give it on the command line: `-e {name}=…`"))));
+        };
+        let private = prompt.get("private").is_none_or(|p| p.raw().truthy());
+        let value = run.templates.value(default, scope)?;
+        answers.insert(Value::str(name), if private { value.into_secret() } else { value });
+        let warning = Diagnostic::input(format!("`vars_prompt` is not supported yet: `{name}` takes its default"));
+        run.warn(warning.at(prompt.place()));
+    }
+    Ok(answers)
+}
+
 fn prepare(run: &Run, used: &PlayUse, dir: &Path) -> Result<Prepared> {
     let play = &used.play;
     let bare = HostScope { fleet: run.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
@@ -215,6 +236,8 @@ fn instance(
     all_hosts: Vec<String>,
     batch: Vec<String>,
 ) -> Result<Arc<PlayInstance>> {
+    let bare = HostScope { fleet: run.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
+    let prompted = prompted(run, used, &bare.shared())?;
     // Hosts that failed in an earlier batch are no hosts of the play any more.
     let gone = all_hosts.iter().filter(|h| run.progress.gone(h).is_some()).cloned().collect();
     let instance = PlayInstance {
@@ -222,7 +245,7 @@ fn instance(
         name,
         vars,
         files: RwLock::default(),
-        prompted: Default::default(),
+        prompted,
         roles: RwLock::default(),
         used: RwLock::default(),
         all_hosts,

@@ -35,7 +35,7 @@ impl<'a> Reach<'a> {
                 _ => continue,
             };
             if let Some(what) = value.first_unknown() {
-                return Err(Box::new(Diagnostic::input(format!("`{name}` depends on `{what}`, which is known only after apply"))));
+                return Err(Box::new(Diagnostic::unknown(name, what)));
             }
             if !matches!(value, Value::Null) && value.as_str() != Some(crate::template::OMIT) {
                 return Ok(Some(value));
@@ -47,6 +47,9 @@ impl<'a> Reach<'a> {
     fn keyword(&self, name: &str) -> Result<Option<Value>> {
         let Some(node) = self.context.nearest(name) else { return Ok(None) };
         let value = self.run.templates.value(node, &self.own.shared())?;
+        if let Some(what) = value.first_unknown() {
+            return Err(Box::new(Diagnostic::unknown(name, what)));
+        }
         Ok(Some(value).filter(|v| !matches!(v, Value::Null) && v.as_str() != Some(crate::template::OMIT)))
     }
 

@@ -196,6 +196,8 @@ fn notify(at: &At<'_>, for_hosts: &[Arc<str>]) -> Result<()> {
     for node in at.task.notify.iter().chain(&at.context.notify) {
         let value = at.run.templates.value(node, &at.scope.shared())?;
         match value.as_list() {
+            // Which handler it is shows when the task has run.
+            _ if value.first_unknown().is_some() => {}
             Some(list) => names.extend(list.iter().map(|v| (v.to_string(), node.clone()))),
             None => names.push((value.to_string(), node.clone())),
         }
@@ -246,17 +248,32 @@ impl At<'_> {
     /// A keyword that is a truth value; false when it is not given.
     pub(super) fn flag(&self, keyword: &str) -> Result<bool> {
         let Some(node) = self.context.nearest(keyword) else { return Ok(false) };
-        let value = self.run.templates.value(node, &self.scope.shared())?;
+        let value = match self.keyword(node, keyword, &self.scope) {
+            // Better to hide too much, and to go on: what a plan cannot know fails nothing.
+            Err(error) if error.kind == Kind::Unknown && matches!(keyword, "no_log" | "ignore_errors" | "ignore_unreachable") => {
+                return Ok(true);
+            }
+            value => value?,
+        };
         if matches!(value, Value::Null) || value.as_str() == Some(crate::template::OMIT) {
             return Ok(false);
         }
         bool::from_value(&value).map_err(|why| Box::new(Diagnostic::input(format!("`{keyword}` {why}")).at(node.place())))
     }
 
+    /// A keyword's value; an error of its own kind where a plan cannot know it.
+    pub(super) fn keyword(&self, node: &Node, name: &str, scope: &HostScope) -> Result<Value> {
+        let value = self.run.templates.value(node, &scope.shared())?;
+        match value.first_unknown() {
+            Some(what) => Err(Box::new(Diagnostic::unknown(name, what).at(node.place()))),
+            None => Ok(value),
+        }
+    }
+
     /// A number that a keyword of the task gives.
     pub(super) fn number(&self, node: Option<&Node>, name: &str, scope: &HostScope) -> Result<Option<f64>> {
         let Some(node) = node else { return Ok(None) };
-        let value = self.run.templates.value(node, &scope.shared())?;
+        let value = self.keyword(node, name, scope)?;
         f64::from_value(&value).map(Some).map_err(|why| Box::new(Diagnostic::input(format!("`{name}` {why}")).at(node.place())))
     }
 
@@ -275,6 +292,9 @@ impl At<'_> {
 
     /// One run of the task for one item (or for none): condition, tries, verdict.
     async fn once(&self, scope: &HostScope) -> Outcome {
+        if let Some(error) = crate::graph::check::unsupported(self.task) {
+            return Outcome::broken(&error);
+        }
         let mut outcome = self.conditional(scope).await;
         if outcome.status == Status::Unknown && self.changes_nothing() {
             outcome.changed = Changed::No;

@@ -17,8 +17,18 @@ const COMPLETED: [&str; 4] = ["copy", "unarchive", "script", "binary"];
 /// The mistakes in a task that show already.
 pub(super) fn mistakes(task: &Task, templates: &Templates) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = syntax(task, templates).into_iter().collect();
+    found.extend(unsupported(task));
     found.extend(arguments(task).map(|error| placed(task, error)));
     found
+}
+
+/// What a task asks for that this program cannot do yet.
+pub(crate) fn unsupported(task: &Task) -> Option<Diagnostic> {
+    let zero = |node: &Node| matches!(node.data(), Data::Int(0)) || node.as_str() == Some("0");
+    let background = task.background.as_ref().filter(|node| !zero(node))?;
+    let poll = task.poll.as_ref().filter(|node| zero(node) || has_template(node))?;
+    let error = Diagnostic::input("tasks in the background (`async` with `poll: 0`) are not supported yet").at(poll.place());
+    Some(error.note(format!("`async` stands at {}", background.place())).hint("leave `poll` out: the task is then waited for"))
 }
 
 /// The first template or condition of a task that cannot be read.

@@ -432,10 +432,11 @@ impl Unfold<'_> {
         let run = RoleRun { instance: instance.clone(), keywords: Some(used.keywords.clone()) };
         let repeated = read(&self.play.used).iter().any(|other| run.repeats(other)) && !role.allow_duplicates;
         if !repeated {
-            write(&self.play.used).push(run);
             for dependency in &role.dependencies {
                 self.resolve_role(dependency, &context, Some(instance.clone()), true, into)?;
             }
+            // Only now: a role that depends on itself is a circle, not a role that ran already.
+            write(&self.play.used).push(run);
             context.role = Some(instance.clone());
             write(&self.play.roles).push(instance.clone());
             self.role_handlers(&instance, "main", &context)?;

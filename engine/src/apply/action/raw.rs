@@ -39,14 +39,14 @@ pub(super) async fn raw(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Pe
     returns.insert("stdout".into(), output.text().trim_end_matches(['\r', '\n']).into());
     returns.insert("stderr".into(), output.errors().into());
     let done = Performed { changed: Changed::Yes, changes: vec![change], delegate: target.delegate, ..Performed::ok(returns) };
-    Ok(match output.success() {
+    Ok(super::shield::Shield::of(args).cover(match output.success() {
         true => done,
         false => {
             let mut done = done;
             done.returns.insert("msg".into(), "non-zero return code".into());
             Performed { status: Status::Failed, message: Some(format!("the command exited with code {}", output.code)), ..done }
         }
-    })
+    }))
 }
 
 /// Text as one word of a POSIX shell.

@@ -103,6 +103,10 @@ impl Outcome {
                     let split = Value::list(text.lines().map(Value::str));
                     returns.insert(lines.into(), split);
                 }
+                Some(Value::Secret(text)) if !returns.contains_key(lines.as_str()) => {
+                    let split = Value::list(text.to_string().lines().map(Value::str)).into_secret();
+                    returns.insert(lines.into(), split);
+                }
                 Some(Value::Unknown(what)) => {
                     let unknown = Value::Unknown(what.clone());
                     returns.insert(lines.into(), unknown);
