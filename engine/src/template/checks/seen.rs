@@ -49,6 +49,12 @@ fn loops_run_over_items_with_commas() {
     ]);
 }
 
+/// As the collection `community.general` documents it.
+#[test]
+fn pairs_make_a_dictionary() {
+    print_as_seen(&[("{{ ['a', 'b'] | zip([1, 2]) | community.general.dict }}", "{'a': 1, 'b': 2}")]);
+}
+
 /// 2.19.14 refuses the ones with `default`; later releases print so.
 #[test]
 fn an_if_without_else_is_undefined_and_prints_nothing() {

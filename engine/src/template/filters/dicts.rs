@@ -17,6 +17,7 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
     ("dict2items", dict2items),
     ("items2dict", items2dict),
     ("rekey_on_member", rekey_on_member),
+    ("dict", of_pairs),
     ("dict_kv", |v, c| Ok(Value::from(Map::from_iter([(c.needs(0, "key")?, v.clone())])))),
 ];
 
@@ -24,6 +25,15 @@ pub(super) const HANDING: &[(&str, Handing)] = &[("items", |_, c| tuples(&c.valu
 
 fn map_of(value: &Value) -> Result<&Map, Error> {
     value.as_map().ok_or_else(|| refuse(format!("a dictionary is needed here, not {}: {value}", value.type_name())))
+}
+
+/// A dictionary of a list of pairs (`community.general.dict`).
+fn of_pairs(value: &Value, _: &Call) -> Result<Value, Error> {
+    let pair = |item: Value| match item.as_list() {
+        Some([key, value]) => Ok((key.clone(), value.clone())),
+        _ => Err(refuse(format!("a dictionary is made of pairs, this is none: {item}"))),
+    };
+    Ok(Value::from(list_of(value)?.into_iter().map(pair).collect::<Result<Map, _>>()?))
 }
 
 fn dictsort(call: &Call) -> Result<Live, Error> {

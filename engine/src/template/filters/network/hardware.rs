@@ -18,7 +18,7 @@ fn bytes(text: &str) -> Option<[u8; 6]> {
         _ => return None,
     };
     let fits = |g: &&str| !g.is_empty() && g.len() <= width && g.bytes().all(|b| b.is_ascii_hexdigit());
-    if !groups.iter().all(|g| fits(g)) || (width == 12 && text.len() != 12) {
+    if !groups.iter().all(fits) || (width == 12 && text.len() != 12) {
         return None;
     }
     let digits: String = groups.iter().map(|g| format!("{g:0>width$}")).collect();
