@@ -135,3 +135,35 @@ fn what_goes_wrong_is_said() {
     case.hosts.unplug(0).unwrap();
     expect("unplugged_host", case.apply(&good, ping, &["-T", "2"]));
 }
+
+#[test]
+fn the_others_go_on_when_an_agent_or_a_connection_dies() {
+    let Some(case) = Case::new(2) else { return };
+    let inventory = case.hosts.inventory("ubuntu");
+    let slow = "    - shell: sleep 8\n    - copy: {dest: ~/after, content: after}\n";
+    let after = |index: usize| case.hosts.root(index).join("home/ubuntu/after").exists();
+    let agent = "pgrep -u ubuntu -f 'agent-[0-9a-f]{64} agent$'";
+    let killed = |line: &str| {
+        // What a killed agent's shell had started outlives it.
+        case.hosts.sh(1, "pkill -x sleep -u ubuntu; true");
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| case.apply(&inventory, slow, &[]));
+            case.hosts.sh(1, "for i in $(seq 600); do pgrep -x sleep -u ubuntu && exit; sleep 0.1; done; exit 1");
+            case.hosts.sh(1, line);
+            run.join().unwrap().expect(4)
+        })
+    };
+    let run = killed(&format!("kill -9 $({agent})"));
+    assert!(run.err.contains("the agent on node-1 was killed"), "{}", run.err);
+    assert!(after(0) && !after(1), "{}", run.err);
+
+    std::fs::remove_file(case.hosts.root(0).join("home/ubuntu/after")).unwrap();
+    let run = killed("pkill -9 -f '^sshd: ubuntu'");
+    assert!(run.err.contains("connection to node-1 lost"), "{}", run.err);
+    assert!(after(0) && !after(1), "{}", run.err);
+    let gone = format!("for i in $(seq 50); do {agent} || exit 0; sleep 0.1; done; exit 1");
+    case.hosts.sh(1, &gone);
+
+    case.apply(&inventory, slow, &[]).expect(0);
+    assert!(after(1), "the next run does not connect again");
+}
