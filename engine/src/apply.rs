@@ -151,7 +151,7 @@ impl Run {
         for path in paths {
             for used in self.flatten(path, &[], 0)? {
                 let dir = used.play.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-                self.fleet.enter_playbook(PlaybookVars::read(&dir)?);
+                self.fleet.enter_playbook(PlaybookVars::read(&dir, self.templates.vault())?);
                 play::run(self, &used, &dir).await?;
                 self.warn_of_files();
                 let errors = std::mem::take(&mut *crate::vars::lock(&self.errors));
@@ -172,7 +172,7 @@ impl Run {
         for path in paths {
             for used in self.flatten(path, &[], 0)? {
                 let dir = used.play.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-                self.fleet.enter_playbook(PlaybookVars::read(&dir)?);
+                self.fleet.enter_playbook(PlaybookVars::read(&dir, self.templates.vault())?);
                 match play::graph(self, &used, &dir) {
                     Ok(graph) => graphs.push(graph),
                     Err(more) => problems.extend(more),
@@ -187,7 +187,7 @@ impl Run {
         let mut listings = Vec::new();
         for used in self.flatten(path, &[], 0)? {
             let dir = used.play.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-            self.fleet.enter_playbook(PlaybookVars::read(&dir)?);
+            self.fleet.enter_playbook(PlaybookVars::read(&dir, self.templates.vault())?);
             listings.push(play::listing(self, &used, &dir)?);
         }
         Ok(listings)

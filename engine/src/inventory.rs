@@ -13,13 +13,14 @@ mod yaml;
 
 use crate::error::{Diagnostic, Result};
 use crate::source::Place;
+use crate::vault::Vault;
 use crate::yaml::{Data, Node};
 use files::Folders;
 use indexmap::{IndexMap, IndexSet};
 use modules::value::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Names of the machine that `engine` runs on; one of them answers even if the inventory lists none.
 pub const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -153,7 +154,15 @@ impl Inventory {
     /// Reads inventories (`-i`): files in YAML or INI, folders, executable scripts, comma lists (`a,b,`). Merged in order.
     /// Without any: only the implicit `localhost`.
     pub fn read(sources: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-        sources::read(sources)
+        Inventory::read_with(sources, &Arc::default())
+    }
+
+    /// The same, with encrypted files opened by these passwords.
+    ///
+    /// # Errors
+    /// As for [`Inventory::read`].
+    pub fn read_with(sources: &[String], vault: &Arc<Vault>) -> Result<Inventory, Vec<Diagnostic>> {
+        sources::read(sources, vault)
     }
 
     fn index(&self) -> &Index {
@@ -327,8 +336,8 @@ pub struct PlaybookVars {
 
 impl PlaybookVars {
     /// Reads what stands beside a playbook.
-    pub fn read(playbook_dir: &Path) -> Result<PlaybookVars> {
-        Folders::beside(playbook_dir)?.all()
+    pub fn read(playbook_dir: &Path, vault: &Arc<Vault>) -> Result<PlaybookVars> {
+        Folders::beside(playbook_dir, vault)?.all()
     }
 }
 

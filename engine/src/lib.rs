@@ -15,4 +15,5 @@ pub mod source;
 pub mod template;
 pub mod transport;
 pub mod vars;
+pub mod vault;
 pub mod yaml;

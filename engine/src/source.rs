@@ -12,14 +12,25 @@ pub struct Source(Arc<Text>);
 struct Text {
     path: PathBuf,
     text: String,
+    secret: bool,
 }
 
 impl Source {
     /// A text and the path or name it is shown under, e.g. `site.yaml` or `--extra-vars`.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Source {
-        let text = text.into();
+        Source::with(path.into(), text.into(), false)
+    }
+    /// A text that was encrypted: messages do not quote it, and the values in it are secret.
+    pub fn secret(path: impl Into<PathBuf>, text: impl Into<String>) -> Source {
+        Source::with(path.into(), text.into(), true)
+    }
+    fn with(path: PathBuf, text: String, secret: bool) -> Source {
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        Source(Arc::new(Text { path: path.into(), text }))
+        Source(Arc::new(Text { path, text, secret }))
+    }
+    /// Whether the text was encrypted.
+    pub fn is_secret(&self) -> bool {
+        self.0.secret
     }
     /// Reads a file.
     ///

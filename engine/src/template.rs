@@ -21,6 +21,7 @@ mod checks;
 
 use crate::error::Result;
 use crate::source::Place;
+use crate::vault::Vault;
 use crate::yaml::Node;
 use modules::value::Value;
 use std::path::PathBuf;
@@ -71,6 +72,16 @@ impl Templates {
     /// With Ansible's filters, tests, lookups and globals.
     pub fn new() -> Templates {
         Templates::default()
+    }
+
+    /// The same, and encrypted values are opened by these passwords.
+    pub fn decrypting(vault: Arc<Vault>) -> Templates {
+        Templates { engines: Arc::new(render::Engines::new(vault)) }
+    }
+
+    /// What opens encrypted values.
+    pub fn vault(&self) -> &Arc<Vault> {
+        self.engines.vault()
     }
 
     fn frame(&self, scope: &Arc<dyn Scope>) -> Arc<scope::Frame> {

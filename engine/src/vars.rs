@@ -7,6 +7,7 @@ use crate::error::{Diagnostic, Result};
 use crate::inventory::{Inventory, PlaybookVars, Var};
 use crate::playbook::{self, Play, Role};
 use crate::template::Binding;
+use crate::vault::Vault;
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use modules::value::{Map, Value};
@@ -229,11 +230,12 @@ pub(crate) fn last<'a>(vars: &'a playbook::Vars, name: &str) -> Option<&'a Node>
 }
 
 /// Reads one `-e` option: `k=v …`, inline YAML or JSON, or `@file`.
-pub fn extra_vars(option: &str) -> Result<IndexMap<String, Binding>> {
+pub fn extra_vars(option: &str, vault: &Vault) -> Result<IndexMap<String, Binding>> {
     let source = match option.strip_prefix('@') {
         Some(path) => {
             let source = crate::source::Source::read(path);
-            source.map_err(|e| e.note(format!("its variables are asked for by `-e {option}`")))?
+            let source = source.map_err(|e| e.note(format!("its variables are asked for by `-e {option}`")))?;
+            vault.plain(source)?
         }
         None => crate::source::Source::new("--extra-vars", option),
     };

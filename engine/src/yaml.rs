@@ -127,7 +127,13 @@ pub struct Documents {
 /// # Errors
 /// YAML that cannot be read, with the line and what to do about it.
 pub fn parse(source: &Source) -> Result<Documents> {
-    compose::compose(source)
+    compose::compose(source).map_err(|mut error| {
+        if source.is_secret() {
+            // They quote the line.
+            (error.label, error.hints) = (None, Vec::new());
+        }
+        error
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a task does: controller-side actions, and modules on hosts with what the controller prepares for them.
 
 mod content;
+mod covered;
 mod decide;
 mod facts;
 mod grow;
@@ -17,6 +18,7 @@ use crate::playbook::short_name;
 use crate::transport::{Become, Connection};
 use crate::vars::HostScope;
 use crate::yaml::Node;
+use covered::Covered;
 use modules::args::{ArgumentError, FromValue};
 use modules::change::{Action as ChangeAction, Change};
 use modules::value::{Map, Value};
@@ -227,7 +229,7 @@ fn delegate(at: &At<'_>, scope: &HostScope) -> Result<Option<String>> {
         _ if at.task.action.local => Ok(Some("localhost".to_string())),
         Some(node) => {
             let value = at.keyword(node, "delegate_to", scope)?;
-            Ok(Some(value.to_string()).filter(|v| v != crate::template::OMIT && !v.is_empty()))
+            Ok(Some(value.reveal().to_string()).filter(|v| v != crate::template::OMIT && !v.is_empty()))
         }
         None => Ok(None),
     }
@@ -318,13 +320,15 @@ pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Targ
         timeout = if timeout == 0 || seconds == 0 { timeout.max(seconds) } else { timeout.min(seconds) };
     }
     let live = is_live(at, scope)?;
+    let (environment, hidden) = environment(at, scope)?;
+    let covered = Covered::of(args.values().chain(&hidden), at.run.templates.vault());
     let request = Request {
         id: at.run.request_id(),
         module: module.to_string(),
         args: args.into_iter().map(|(k, v)| (k, v.revealed())).collect(),
         live,
         fresh: at.run.live && !live,
-        environment: environment(at, scope)?,
+        environment,
         timeout,
     };
     let throttle = throttle(at, scope)?;
@@ -333,7 +337,9 @@ pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Targ
         None => None,
     };
     let _slot = at.run.slots.acquire().await;
-    at.run.remotes.run(&target.connection, target.user.as_ref(), request).await
+    let mut response = at.run.remotes.run(&target.connection, target.user.as_ref(), request).await?;
+    covered.cover(&mut response);
+    Ok(response)
 }
 
 fn throttle(at: &At<'_>, scope: &HostScope) -> Result<Option<Arc<tokio::sync::Semaphore>>> {
@@ -346,9 +352,10 @@ fn throttle(at: &At<'_>, scope: &HostScope) -> Result<Option<Arc<tokio::sync::Se
     Ok(Some(throttles.entry(at.name.id).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(most))).clone()))
 }
 
-/// `environment` of plays, blocks and the task: dictionaries or lists of them, the nearest strongest.
-fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> {
-    let mut all = indexmap::IndexMap::new();
+/// `environment` of plays, blocks and the task: dictionaries or lists of them, the nearest strongest; and the values in it
+/// that are secret.
+fn environment(at: &At<'_>, scope: &HostScope) -> Result<(Vec<(String, String)>, Vec<Value>)> {
+    let (mut all, mut hidden) = (indexmap::IndexMap::new(), Vec::new());
     // Facts may be what the environment is made of: gathering them goes without it.
     let gathers = matches!(short_name(&at.task.action.module), "setup" | "gather_facts");
     for node in at.context.others.get("environment").into_iter().flatten() {
@@ -356,12 +363,19 @@ fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> 
             for (key, value) in pairs {
                 match at.run.templates.value(value, &scope.shared()) {
                     Err(error) if error.kind == crate::error::Kind::Undefined => {}
-                    value => drop(all.insert(key.raw().to_string(), value?.reveal().to_string())),
+                    value => {
+                        let value = value?;
+                        all.insert(key.raw().to_string(), value.reveal().to_string());
+                        hidden.extend(Some(value).filter(Value::has_secret));
+                    }
                 }
             }
             continue;
         }
         let value = at.keyword(node, "environment", scope)?;
+        if value.has_secret() {
+            hidden.push(value.clone());
+        }
         let dictionaries: Vec<Value> = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
         for dictionary in dictionaries {
             match dictionary.as_map() {
@@ -375,7 +389,7 @@ fn environment(at: &At<'_>, scope: &HostScope) -> Result<Vec<(String, String)>> 
             }
         }
     }
-    Ok(all.into_iter().collect())
+    Ok((all.into_iter().collect(), hidden))
 }
 
 /// An agent's answer as the task's.

@@ -105,7 +105,7 @@ fn one(at: &At<'_>, step: &Step, scope: &HostScope, locals: Map) -> Result<(Answ
         return Ok((Answer::Unknown(format!("includes what depends on {what}")), ()));
     }
     let context = handed_on(at, step, locals)?;
-    let text = |name: &str| args.get(name).map(Value::to_string);
+    let text = |name: &str| args.get(name).map(|v| v.reveal().to_string());
     let (what, key) = match short_name(&at.task.action.module) {
         "include_role" => {
             let call = role_call(at, &text, &args)?;

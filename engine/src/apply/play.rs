@@ -72,7 +72,9 @@ fn prepare(run: &Run, used: &PlayUse, dir: &Path) -> Result<Prepared> {
     let scope = HostScope { play: Some(seed), ..bare }.shared();
     let pattern = pattern_text(run, &play.hosts, &scope)?;
     let name = match &play.name {
-        Some(node) => run.templates.value(node, &scope).map_or_else(|_| node.as_str().unwrap_or_default().to_string(), |v| v.to_string()),
+        Some(node) => {
+            run.templates.value(node, &scope).map_or_else(|_| node.as_str().unwrap_or_default().to_string(), |v| v.redacted().to_string())
+        }
         None => pattern.clone(),
     };
     let mut hosts = select(run, &pattern, &play.hosts)?;
@@ -135,8 +137,8 @@ pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<(
 fn pattern_text(run: &Run, hosts: &Node, scope: &Arc<dyn Scope>) -> Result<String> {
     let value = run.templates.value(hosts, scope)?;
     Ok(match value.as_list() {
-        Some(list) => list.iter().map(Value::to_string).collect::<Vec<_>>().join(","),
-        None => value.to_string(),
+        Some(list) => list.iter().map(|v| v.reveal().to_string()).collect::<Vec<_>>().join(","),
+        None => value.reveal().to_string(),
     })
 }
 
@@ -216,7 +218,7 @@ fn batches(run: &Run, serial: Option<&Node>, hosts: &[String], scope: &Arc<dyn S
 }
 
 fn batch_size(value: &Value, hosts: usize, node: &Node) -> Result<usize> {
-    let text = value.to_string();
+    let text = value.reveal().to_string();
     let size = match text.trim().strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().ok().map(|p| ((p / 100.0 * hosts as f64) as usize).max(1)),
         None => text.trim().parse::<i64>().ok().map(|n| usize::try_from(n).unwrap_or(0)),
@@ -284,7 +286,7 @@ pub(super) fn vars_files(run: &Run, play: &Arc<PlayInstance>, host: Option<&str>
         let mut names = Vec::new();
         for choice in &choices {
             match run.templates.value(choice, &scope.shared()) {
-                Ok(name) if name.first_unknown().is_none() => names.push(name.to_string()),
+                Ok(name) if name.first_unknown().is_none() => names.push(name.reveal().to_string()),
                 Err(error) if error.kind != Kind::Undefined => return Err(error),
                 _ => {}
             }

@@ -198,8 +198,8 @@ fn notify(at: &At<'_>, for_hosts: &[Arc<str>]) -> Result<()> {
         match value.as_list() {
             // Which handler it is shows when the task has run.
             _ if value.first_unknown().is_some() => {}
-            Some(list) => names.extend(list.iter().map(|v| (v.to_string(), node.clone()))),
-            None => names.push((value.to_string(), node.clone())),
+            Some(list) => names.extend(list.iter().map(|v| (v.reveal().to_string(), node.clone()))),
+            None => names.push((value.reveal().to_string(), node.clone())),
         }
     }
     for (name, node) in names {
@@ -224,7 +224,7 @@ fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
     let (mut by_name, mut listening): (Option<(usize, _)>, _) = (None, Vec::new());
     for (number, handler) in handlers.iter().enumerate() {
         let Some(task) = handler.step.task() else { continue };
-        let own = task.name.as_ref().and_then(|n| rendered(n, &handler.step)).map(|v| v.to_string());
+        let own = task.name.as_ref().and_then(|n| rendered(n, &handler.step)).map(|v| v.reveal().to_string());
         let role = handler.step.context.role.as_ref().map(|r| r.name.clone());
         let full = own.as_ref().zip(role).map(|(own, role)| format!("{role} : {own}"));
         if own.as_deref() == Some(name) || full.as_deref() == Some(name) {
@@ -235,8 +235,9 @@ fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
             }
         }
         let topics = task.listen.as_ref().and_then(|n| rendered(n, &handler.step));
-        let listens =
-            topics.is_some_and(|t| t.as_list().map_or_else(|| t.to_string() == name, |l| l.iter().any(|v| v.to_string() == name)));
+        let listens = topics.is_some_and(|t| {
+            t.as_list().map_or_else(|| t.reveal().to_string() == name, |l| l.iter().any(|v| v.reveal().to_string() == name))
+        });
         if listens {
             listening.push(number);
         }

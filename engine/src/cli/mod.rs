@@ -2,6 +2,7 @@
 
 mod agent;
 mod apply;
+mod ask;
 mod config;
 mod facts;
 mod familiar;
@@ -11,6 +12,7 @@ mod modules;
 mod options;
 mod plan;
 mod session;
+mod vault;
 
 use crate::error::{Diagnostic, EXIT_DONE, EXIT_FAILED, EXIT_INPUT, EXIT_UNREACHABLE, Kind};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -50,6 +52,8 @@ enum Command {
     Facts(facts::Facts),
     /// List the modules, or show one's reference
     Modules(modules::Modules),
+    /// Encrypt and decrypt files and values
+    Vault(vault::Vault),
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Inventory(command) => command.run(),
         Command::Facts(command) => command.run(),
         Command::Modules(command) => command.run(),
+        Command::Vault(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "engine", &mut std::io::stdout());
             Ok(EXIT_DONE)

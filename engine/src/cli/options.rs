@@ -1,7 +1,11 @@
 //! Options that several commands share, by Ansible's names.
 
+use super::config::Config;
+use crate::error::Diagnostic;
+use crate::vault::{Vault, Wanted};
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Which hosts.
 #[derive(Debug, Args, Clone)]
@@ -12,6 +16,54 @@ pub(super) struct InventoryOptions {
     /// Only these hosts: a pattern, or @FILE
     #[arg(short = 'l', long = "limit", value_name = "PATTERN")]
     pub(super) limit: Option<String>,
+    /// What opens encrypted files and values.
+    #[command(flatten)]
+    pub(super) vault: VaultOptions,
+}
+
+/// Passwords of encrypted files and values.
+#[derive(Debug, Args, Clone, Default)]
+pub(super) struct VaultOptions {
+    /// Vault password: a file that holds it, or a program that prints it; may be given several times
+    #[arg(long = "vault-password-file", alias = "vault-pass-file", value_name = "FILE")]
+    pub(super) password_files: Vec<String>,
+    /// Vault id and its password: a file, a program, or `prompt`; may be given several times
+    #[arg(long = "vault-id", value_name = "[ID@]SOURCE")]
+    pub(super) ids: Vec<String>,
+    /// Ask for the vault password
+    #[arg(short = 'J', long = "ask-vault-pass", alias = "ask-vault-password")]
+    pub(super) ask: bool,
+}
+
+impl VaultOptions {
+    /// The passwords that the configuration and these options name, in Ansible's order.
+    fn wanted(&self, config: &Config) -> Vec<Wanted> {
+        let list = config.text("ANSIBLE_VAULT_IDENTITY_LIST", "defaults", "vault_identity_list").unwrap_or_default();
+        let mut wanted: Vec<Wanted> = list.split(',').map(str::trim).filter(|w| !w.is_empty()).map(Wanted::parse).collect();
+        wanted.extend(self.ids.iter().map(|w| Wanted::parse(w)));
+        wanted.extend(self.password_files.iter().map(Wanted::unnamed));
+        let from_environment = std::env::var("ANSIBLE_VAULT_PASSWORD_FILE").is_ok_and(|v| !v.is_empty());
+        if let Some(file) = config.text("ANSIBLE_VAULT_PASSWORD_FILE", "defaults", "vault_password_file") {
+            let file = if from_environment { file } else { config.path(&file).display().to_string() };
+            wanted.push(Wanted::unnamed(file));
+        }
+        if self.ask {
+            wanted.push(Wanted::unnamed("prompt"));
+        }
+        wanted
+    }
+
+    /// Reads the passwords; says on standard error which could not be had while others could.
+    ///
+    /// # Errors
+    /// When none of those named could be had.
+    pub(super) fn open(&self, config: &Config) -> Result<Arc<Vault>, Vec<Diagnostic>> {
+        let (secrets, missing) = crate::vault::collect(&self.wanted(config), &super::ask::ask)?;
+        for warning in missing {
+            eprint!("{}", warning.render_warning(crate::report::paint::Paint::stderr().colour));
+        }
+        Ok(Arc::new(Vault::new(secrets)))
+    }
 }
 
 /// What to run.

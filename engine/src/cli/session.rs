@@ -1,5 +1,6 @@
 //! From options to a run: configuration, inventory, variables, loader, connections.
 
+use super::ask::ask;
 use super::config::Config;
 use super::options::{ConnectionOptions, InventoryOptions, PlaybookOptions};
 use crate::apply::{Run, Settings, Setup};
@@ -12,7 +13,7 @@ use crate::playbook::Loader;
 use crate::remote::{Contents, Remotes};
 use crate::template::Templates;
 use crate::vars::{Fleet, Options, extra_vars};
-use std::io::{BufRead, IsTerminal, Write};
+use crate::vault::Vault;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub(super) struct Session {
     settings: Settings,
     playbook: PlaybookOptions,
     roles_path: Vec<PathBuf>,
+    vault: Arc<Vault>,
     /// The playbooks to run.
     pub(super) playbooks: Vec<PathBuf>,
     /// Connections, shared by the runs.
@@ -50,7 +52,8 @@ impl Session {
         if let Some(wrong) = playbooks.iter().find(|p| !p.is_file() && !is_pipe(p)) {
             return Err(vec![no_playbook(wrong)]);
         }
-        let inventory = Inventory::read(&sources)?;
+        let vault = hosts.vault.open(&config)?;
+        let inventory = Inventory::read_with(&sources, &vault)?;
         let unmatched = check_limit(&inventory, hosts.limit.as_deref())?;
         for warning in inventory.warnings.iter().chain(&unmatched) {
             eprint!("{}", warning.render_warning(crate::report::paint::Paint::stderr().colour));
@@ -71,6 +74,7 @@ impl Session {
             settings,
             playbook: playbook.clone(),
             roles_path: config.paths("ANSIBLE_ROLES_PATH", "defaults", "roles_path"),
+            vault,
             playbooks,
             remotes: Remotes::new(Arc::new(Contents::default())),
             verbosity: connection.verbose,
@@ -86,14 +90,14 @@ impl Session {
     pub(super) fn run(&self, live: bool, observer: Arc<dyn Observer>) -> Result<Arc<Run>, Vec<Diagnostic>> {
         let mut extra = indexmap::IndexMap::new();
         for option in &self.playbook.extra_vars {
-            extra.extend(extra_vars(option).map_err(|e| vec![*e])?);
+            extra.extend(extra_vars(option, &self.vault).map_err(|e| vec![*e])?);
         }
         let options = Options { check: !live, ..self.options.clone() };
         let selection = Selection { only: self.playbook.tags.clone(), skip: self.playbook.skip_tags.clone() };
-        let loader = Arc::new(Loader::new(self.roles_path.clone()));
+        let loader = Arc::new(Loader::new(self.roles_path.clone()).decrypting(self.vault.clone()));
         Ok(Run::new(Setup {
             fleet: Arc::new(Fleet::new(self.inventory.clone(), extra, options)),
-            compiler: Compiler::new(loader, Arc::new(Templates::new()), selection),
+            compiler: Compiler::new(loader, Arc::new(Templates::decrypting(self.vault.clone())), selection),
             remotes: self.remotes.clone(),
             observer,
             live,
@@ -124,7 +128,8 @@ fn inventory_sources(options: &InventoryOptions, config: &Config) -> Vec<String>
 
 /// Reads only the inventory, for commands without a playbook.
 pub(super) fn inventory_of(options: &InventoryOptions) -> Result<Inventory, Vec<Diagnostic>> {
-    Inventory::read(&inventory_sources(options, &Config::read()))
+    let config = Config::read();
+    Inventory::read_with(&inventory_sources(options, &config), &options.vault.open(&config)?)
 }
 
 /// Whether something else than a file can be read there, e.g. `<(…)` of a shell.
@@ -204,27 +209,5 @@ fn become_password(options: &ConnectionOptions) -> Result<Option<String>, Vec<Di
         let text = std::fs::read_to_string(path).map_err(|e| vec![*crate::source::unreadable(path, &e)])?;
         return Ok(Some(text.trim_end_matches(['\r', '\n']).to_string()));
     }
-    options.ask_become_pass.then(|| secret("BECOME password: ")).transpose()
-}
-
-/// Asks for a secret; on a terminal it is not shown.
-fn secret(prompt: &str) -> Result<String, Vec<Diagnostic>> {
-    let stdin = std::io::stdin();
-    let problem = |e: std::io::Error| vec![Diagnostic::input("cannot read the password from standard input").note(e.to_string())];
-    let shown = if stdin.is_terminal() { rustix::termios::tcgetattr(&stdin).ok() } else { None };
-    if let Some(shown) = &shown {
-        let mut quiet = shown.clone();
-        quiet.local_modes.remove(rustix::termios::LocalModes::ECHO);
-        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Now, &quiet).map_err(|e| problem(e.into()))?;
-        eprint!("{prompt}");
-        std::io::stderr().flush().map_err(problem)?;
-    }
-    let mut line = String::new();
-    let read = stdin.lock().read_line(&mut line);
-    if let Some(shown) = &shown {
-        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Now, shown).map_err(|e| problem(e.into()))?;
-        eprintln!();
-    }
-    read.map_err(problem)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_string())
+    options.ask_become_pass.then(|| ask("BECOME password: ").map_err(|e| vec![*e])).transpose()
 }

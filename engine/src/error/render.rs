@@ -84,7 +84,7 @@ impl Page {
     fn snippet(&mut self, place: &Place, label: Option<&str>) {
         self.styled(FRAME, "  -->");
         let _ = writeln!(self.out, " {}", printable(&place.to_string()));
-        let Some(line) = place.source.line(place.line) else {
+        let Some(line) = place.source.line(place.line).filter(|_| !place.source.is_secret()) else {
             return label.iter().for_each(|label| self.remark(BOLD, "note", label));
         };
         let shown = Shown::new(line, place.column as usize, place.length as usize);

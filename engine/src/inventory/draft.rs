@@ -3,7 +3,9 @@
 use super::{Group, Host, Inventory, Var, names, place_of, whole};
 use crate::error::Diagnostic;
 use crate::source::Place;
+use crate::vault::Vault;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Variables that ssh gets as words of its command line.
 const ADDRESSES: [&str; 4] = ["ansible_host", "ansible_ssh_host", "ansible_user", "ansible_ssh_user"];
@@ -13,6 +15,8 @@ const ADDRESSES: [&str; 4] = ["ansible_host", "ansible_ssh_host", "ansible_user"
 pub(super) struct Draft {
     pub(super) inventory: Inventory,
     pub(super) errors: Vec<Diagnostic>,
+    /// Opens encrypted files.
+    pub(super) vault: Arc<Vault>,
     /// The source being read.
     pub(super) source: Option<PathBuf>,
 }
@@ -140,7 +144,7 @@ impl Draft {
 
     /// Reads `group_vars/` and `host_vars/` in a folder.
     pub(super) fn folder(&mut self, folder: &Path) {
-        let folders = match super::files::Folders::beside(folder) {
+        let folders = match super::files::Folders::beside(folder, &self.vault) {
             Ok(folders) => folders,
             Err(error) => return self.errors.push(*error),
         };

@@ -2,11 +2,12 @@
 
 use super::{PlaybookVars, Var, Vars};
 use crate::error::{Diagnostic, Result};
-use crate::source::Source;
+use crate::vault::Vault;
 use crate::yaml;
 use indexmap::IndexMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Endings of variable files, the one that is taken when there are several first.
 const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
@@ -16,29 +17,30 @@ const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 pub(super) struct Folders {
     groups: IndexMap<String, PathBuf>,
     hosts: IndexMap<String, PathBuf>,
+    vault: Arc<Vault>,
 }
 
 impl Folders {
     /// Those in a folder; without any, none.
-    pub(super) fn beside(folder: &Path) -> Result<Folders> {
-        Ok(Folders { groups: listed(&folder.join("group_vars"))?, hosts: listed(&folder.join("host_vars"))? })
+    pub(super) fn beside(folder: &Path, vault: &Arc<Vault>) -> Result<Folders> {
+        Ok(Folders { groups: listed(&folder.join("group_vars"))?, hosts: listed(&folder.join("host_vars"))?, vault: vault.clone() })
     }
 
     /// Variables of a group; warnings are added to those given.
     pub(super) fn group(&self, name: &str, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
-        self.groups.get(name).map_or(Ok(Vars::new()), |path| read(path, warnings))
+        self.groups.get(name).map_or(Ok(Vars::new()), |path| read(path, &self.vault, warnings))
     }
 
     /// Variables of a host; warnings are added to those given.
     pub(super) fn host(&self, name: &str, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
-        self.hosts.get(name).map_or(Ok(Vars::new()), |path| read(path, warnings))
+        self.hosts.get(name).map_or(Ok(Vars::new()), |path| read(path, &self.vault, warnings))
     }
 
     /// Everything that stands here.
     pub(super) fn all(&self) -> Result<PlaybookVars> {
         let mut warnings = Vec::new();
         let mut read_each = |paths: &IndexMap<String, PathBuf>| -> Result<IndexMap<String, Vars>> {
-            paths.iter().map(|(name, path)| Ok((name.clone(), read(path, &mut warnings)?))).collect()
+            paths.iter().map(|(name, path)| Ok((name.clone(), read(path, &self.vault, &mut warnings)?))).collect()
         };
         let (groups, hosts) = (read_each(&self.groups)?, read_each(&self.hosts)?);
         Ok(PlaybookVars { groups, hosts, warnings })
@@ -84,23 +86,23 @@ fn listed(folder: &Path) -> Result<IndexMap<String, PathBuf>> {
 }
 
 /// The variables of a file, or of all files in a folder, the later ones stronger.
-fn read(path: &Path, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
+fn read(path: &Path, vault: &Vault, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
     if !path.is_dir() {
-        return read_file(path, warnings);
+        return read_file(path, vault, warnings);
     }
     let mut vars = Vars::new();
     for name in entries(path)?.iter().filter(|n| !n.starts_with('.') && !n.ends_with('~')) {
         let inner = path.join(name);
         let ending = Path::new(name).extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
         if (inner.is_dir() && ending.is_empty()) || (inner.is_file() && ENDINGS.contains(&ending.as_str())) {
-            vars.extend(read(&inner, warnings)?);
+            vars.extend(read(&inner, vault, warnings)?);
         }
     }
     Ok(vars)
 }
 
-fn read_file(path: &Path, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
-    let documents = yaml::parse(&Source::read(path)?)?;
+fn read_file(path: &Path, vault: &Vault, warnings: &mut Vec<Diagnostic>) -> Result<Vars> {
+    let documents = yaml::parse(&vault.source(path)?)?;
     warnings.extend(documents.warnings);
     let Some(root) = documents.nodes.first().filter(|n| !n.is_null()) else { return Ok(Vars::new()) };
     if let Some(second) = documents.nodes.get(1) {

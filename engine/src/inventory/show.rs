@@ -1,9 +1,29 @@
 //! Inventories as output: the JSON of `ansible-inventory --list`, the tree of `--graph`.
 
-use super::{Inventory, PlaybookVars};
+use super::{Inventory, PlaybookVars, Var};
+use crate::yaml::{Data, Node};
 use modules::value::Value;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
+
+/// A variable as written; encrypted ones as Ansible writes them in JSON, those out of encrypted files hidden.
+fn shown(var: &Var) -> Value {
+    match var {
+        Var::Source(node) => written(node),
+        Var::Data(value) => value.clone(),
+    }
+}
+
+fn written(node: &Node) -> Value {
+    match node.data() {
+        Data::Vault(text) => Value::map([("__ansible_vault", Value::Str(text.clone()))]),
+        Data::List(items) => Value::list(items.iter().map(written)),
+        Data::Map(pairs) => pairs.iter().map(|(key, value)| (key.raw(), written(value))).collect::<modules::value::Map>().into(),
+        Data::Null | Data::Bool(_) => node.raw(),
+        _ if node.place().source.is_secret() => node.raw().into_secret(),
+        _ => node.raw(),
+    }
+}
 
 impl Inventory {
     /// Hosts, groups and variables in the shape that inventory scripts print with `--list`; templates as written.
@@ -39,7 +59,7 @@ impl Inventory {
     pub fn raw_variables(&self, host: &str, playbook_dir: Option<&PlaybookVars>) -> Value {
         let mut merged: BTreeMap<String, Value> = BTreeMap::new();
         for layer in self.variables(host, playbook_dir) {
-            merged.extend(layer.into_iter().map(|(name, var)| (name, var.raw())));
+            merged.extend(layer.into_iter().map(|(name, var)| (name, shown(&var))));
         }
         Value::map(merged)
     }

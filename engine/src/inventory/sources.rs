@@ -4,10 +4,12 @@ use super::draft::Draft;
 use super::{Inventory, files, ini, script, yaml};
 use crate::error::{Diagnostic, Result};
 use crate::source::{Place, Source};
+use crate::vault::Vault;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Endings of files in an inventory folder that are no inventories.
 const IGNORED: [&str; 12] = [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
@@ -16,8 +18,8 @@ const IGNORED: [&str; 12] = [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md",
 const DEPTH_LIMIT: usize = 20;
 
 /// Reads all sources; all errors at once.
-pub(super) fn read(sources: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-    let mut draft = Draft::default();
+pub(super) fn read(sources: &[String], vault: &Arc<Vault>) -> Result<Inventory, Vec<Diagnostic>> {
+    let mut draft = Draft { vault: vault.clone(), ..Draft::default() };
     for written in sources {
         source(written, &mut draft);
     }
@@ -97,13 +99,13 @@ fn file(path: &Path, draft: &mut Draft) -> Result<()> {
         }
         _ => {}
     }
-    let source = Source::read(path)?;
+    let source = draft.vault.source(path)?;
     if ending(path) == "toml" {
         return Err(Box::new(
             Diagnostic::input(format!("`{}`: inventories in TOML are not supported", path.display())).hint("write it as YAML or INI"),
         ));
     }
-    if !matches!(ending(path).as_str(), "" | "yml" | "yaml" | "json") && !source.text().starts_with("$ANSIBLE_VAULT;") {
+    if !matches!(ending(path).as_str(), "" | "yml" | "yaml" | "json") {
         ini::read(&source, draft);
         return Ok(());
     }
@@ -125,7 +127,6 @@ fn text(source: &Source, draft: &mut Draft) -> Result<()> {
                 Box::new(error.label(format!("this is {}", crate::error::with_article(root.type_name()))))
             }
         },
-        Err(error) if source.text().starts_with("$ANSIBLE_VAULT;") => return Err(error),
         Err(error) => error,
     };
     let claims = matches!(ending(source.path()).as_str(), "yml" | "yaml" | "json");

@@ -4,7 +4,8 @@ use super::Vars;
 use super::keywords::kind;
 use super::role::Role;
 use crate::error::{Diagnostic, Result};
-use crate::source::{Place, Source, unreadable};
+use crate::source::{Source, unreadable};
+use crate::vault::Vault;
 use crate::yaml::{self, Node};
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Files read so far. Shared by the loader and the roles it hands out.
 #[derive(Default)]
 pub(super) struct Files {
+    vault: Arc<Vault>,
     state: Mutex<State>,
 }
 
@@ -34,6 +36,11 @@ impl fmt::Debug for Files {
 }
 
 impl Files {
+    /// Nothing read yet; encrypted files are opened by this vault.
+    pub(super) fn new(vault: Arc<Vault>) -> Files {
+        Files { vault, ..Files::default() }
+    }
+
     // What a panicking thread left is whole: every change is one insertion.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -53,12 +60,7 @@ impl Files {
 
     fn parsed(&self, path: &Path, bytes: Vec<u8>) -> Result<Option<Node>> {
         let source = Source::decoded(path, bytes)?;
-        if source.text().starts_with("$ANSIBLE_VAULT;") {
-            let place = Place { source: source.clone(), line: 1, column: 1, length: 14 };
-            let error = Diagnostic::input("the file is encrypted with Ansible Vault, which is not supported yet").at(&place);
-            return Err(Box::new(error.hint("decrypt it with `ansible-vault decrypt`")));
-        }
-        let documents = yaml::parse(&source)?;
+        let documents = yaml::parse(&self.vault.plain(source)?)?;
         for warning in documents.warnings {
             self.warn(warning);
         }

@@ -7,6 +7,7 @@ use super::role::{self, Role};
 use super::{Item, Playbook, Vars};
 use crate::error::{Diagnostic, Result};
 use crate::source::{Place, Source};
+use crate::vault::Vault;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,12 @@ impl Loader {
     /// in ansible-core's default folders.
     pub fn new(roles_path: Vec<PathBuf>) -> Loader {
         Loader { files: Arc::default(), roles_path }
+    }
+
+    /// Opens encrypted files by these passwords.
+    #[must_use]
+    pub fn decrypting(self, vault: Arc<Vault>) -> Loader {
+        Loader { files: Arc::new(Files::new(vault)), ..self }
     }
 
     /// Reads a playbook.

@@ -289,7 +289,7 @@ fn mistakes_in_playbooks() {
     assert_eq!(errors(""), ["0:0 the playbook is empty"]);
     assert_eq!(
         errors("$ANSIBLE_VAULT;1.1;AES256\n6162\n")[0].split(" | ").next(),
-        Some("1:1 the file is encrypted with Ansible Vault, which is not supported yet")
+        Some("1:1 this is encrypted, and no vault password was given")
     );
 }
 

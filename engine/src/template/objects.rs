@@ -84,7 +84,10 @@ impl Slot {
 
 fn source(node: &Node, frame: &Arc<Frame>, name: Option<&str>) -> Slot {
     match node.data() {
-        Data::Str(text) if render::is_template(text) => rendered(text, node, frame),
+        Data::Str(text) if render::is_template(text) => match rendered(text, node, frame) {
+            slot @ (Slot::Live(_) | Slot::Data(_)) if node.place().source.is_secret() => Slot::Secret(Box::new(slot)),
+            slot => slot,
+        },
         Data::List(items) => {
             let slots = items.iter().map(|n| super::scope::pending(n, frame)).collect();
             Slot::Live(Live::from_object(List::new(slots)))
@@ -93,9 +96,12 @@ fn source(node: &Node, frame: &Arc<Frame>, name: Option<&str>) -> Slot {
             Ok(entries) => Slot::Live(Live::from_object(Dict { entries: Mutex::new(entries), name: name.map(Arc::from) })),
             Err(unknown_or_failed) => unknown_or_failed,
         },
-        Data::Unsafe(inner) => Slot::Data(render::plain(inner)).settle(name),
-        Data::Vault(_) => Slot::Failed(Arc::new(Diagnostic::new(Kind::Template, "vault is not supported yet").at(node.place()))),
-        _ => Slot::Data(render::plain(node)),
+        Data::Unsafe(inner) => Slot::Data(render::hidden(render::plain(inner), node, frame)).settle(name),
+        Data::Vault(text) => match render::opened(text, node, frame) {
+            Ok(value) => Slot::Data(value).settle(name),
+            Err(error) => Slot::Failed(Arc::from(error)),
+        },
+        _ => Slot::Data(render::hidden(render::plain(node), node, frame)).settle(name),
     }
 }
 

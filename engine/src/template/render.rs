@@ -6,8 +6,9 @@ use super::objects::{self, Undefined};
 use super::rewrite::{self, rewrite};
 use super::scope::{Frame, Names};
 use super::{call, filters, globals, macros, methods, predicates, taint};
-use crate::error::{Diagnostic, Result};
-use crate::source::Place;
+use crate::error::Result;
+use crate::source::{Place, Source};
+use crate::vault::Vault;
 use crate::yaml::{Data, Node};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
@@ -88,7 +89,10 @@ impl Syntax {
 
 /// The environments of a run, one per syntax.
 #[derive(Default)]
-pub(super) struct Engines(Mutex<HashMap<Syntax, Arc<Engine>>>);
+pub(super) struct Engines {
+    by_syntax: Mutex<HashMap<Syntax, Arc<Engine>>>,
+    vault: Arc<Vault>,
+}
 
 struct Engine {
     environment: Environment<'static>,
@@ -96,8 +100,18 @@ struct Engine {
 }
 
 impl Engines {
+    /// None started yet.
+    pub(super) fn new(vault: Arc<Vault>) -> Engines {
+        Engines { vault, ..Engines::default() }
+    }
+
+    /// What opens encrypted values.
+    pub(super) fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
     fn of(&self, syntax: &Syntax) -> std::result::Result<Arc<Engine>, Error> {
-        let mut engines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engines = self.by_syntax.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = engines.get(syntax)
             && engine.loaded.load(Ordering::Relaxed) < KEPT
         {
@@ -163,11 +177,18 @@ pub(super) fn file_of(name: &str) -> Option<(PathBuf, String)> {
 /// The file that `include`, `import` or `extends` names.
 fn found(name: &str, parent: &str) -> Option<(PathBuf, String)> {
     let beside = file_of(parent).and_then(|(path, _)| path.parent().map(Path::to_owned));
-    let folders = Frame::running().map(|f| f.search_path("templates")).unwrap_or_default();
+    let frame = Frame::running();
+    let folders = frame.as_ref().map(|f| f.search_path("templates")).unwrap_or_default();
     folders.into_iter().chain(beside).find_map(|folder| {
         let path = folder.join(name);
-        let text = std::fs::read_to_string(&path).ok()?;
-        let (_, body, _) = Syntax::of(&text);
+        let mut source = Source::read(&path).ok()?;
+        if let Some(frame) = &frame {
+            source = frame.engines().vault().plain(source).ok()?;
+        }
+        if source.is_secret() {
+            taint::secret();
+        }
+        let (_, body, _) = Syntax::of(source.text());
         Some((path, body.to_owned()))
     })
 }
@@ -316,7 +337,10 @@ pub(super) fn file(text: &str, place: &Place, frame: &Arc<Frame>) -> Result<Valu
 /// Renders every template in a node.
 pub(super) fn node_value(node: &Node, frame: &Arc<Frame>) -> Result<Value> {
     match node.data() {
-        Data::Str(text) if is_template(text) => settled(node.place(), frame, || evaluate(text, node.place(), frame)).map(without_omitted),
+        Data::Str(text) if is_template(text) => {
+            let value = settled(node.place(), frame, || evaluate(text, node.place(), frame)).map(without_omitted)?;
+            Ok(hidden(value, node, frame))
+        }
         Data::List(items) => {
             let mut out = Vec::with_capacity(items.len());
             for item in items {
@@ -337,9 +361,25 @@ pub(super) fn node_value(node: &Node, frame: &Arc<Frame>) -> Result<Value> {
             }
             Ok(Value::from(out))
         }
-        Data::Vault(_) => Err(Box::new(Diagnostic::input("vault is not supported yet").at(node.place()))),
-        _ => Ok(plain(node)),
+        Data::Vault(text) => opened(text, node, frame),
+        _ => Ok(hidden(plain(node), node, frame)),
     }
+}
+
+/// What a `!vault` text says. It is data: templates in it are not rendered.
+pub(super) fn opened(text: &str, node: &Node, frame: &Frame) -> Result<Value> {
+    Ok(Value::Str(frame.engines().vault().text(text, node.place())?).into_secret())
+}
+
+/// A value out of an encrypted file is secret, unless it says no more than yes, no or nothing.
+pub(super) fn hidden(value: Value, node: &Node, frame: &Frame) -> Value {
+    if !node.place().source.is_secret() || matches!(value, Value::Null | Value::Bool(_)) {
+        return value;
+    }
+    if let Value::Str(text) = &value {
+        frame.engines().vault().remember(text.clone());
+    }
+    value.into_secret()
 }
 
 fn is_omitted(value: &Value) -> bool {

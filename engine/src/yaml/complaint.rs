@@ -5,12 +5,10 @@ use crate::source::{Place, Source};
 use crate::yaml::Node;
 use libyaml_safer::{Error, Mark};
 
-/// A file that `ansible-vault encrypt` made.
+/// An encrypted text where nothing decrypts.
 pub(super) fn encrypted(source: &Source) -> Diagnostic {
     let place = Place { source: source.clone(), line: 1, column: 1, length: 14 };
-    Diagnostic::input("this file is encrypted; vault is not supported yet")
-        .at(&place)
-        .hint("decrypt it with `ansible-vault decrypt`, or keep single secrets in environment variables")
+    Diagnostic::input("an encrypted text cannot be read as YAML here").at(&place).hint("decrypt it first: `engine vault decrypt`")
 }
 
 /// What the parser stumbled over.

@@ -111,7 +111,7 @@ fn errors_say_where_and_what_to_do() {
         ("a: &x [*x]\n", "1:8", "`*x` stands inside of what it names", ""),
         ("a: \"\\d\"\n", "1:5", "found unknown escape character", "single quotes"),
         ("a: x\u{1}\n", "1:5", "YAML does not allow this character", "remove it"),
-        ("$ANSIBLE_VAULT;1.1;AES256\n3131\n", "1:1", "this file is encrypted; vault is not supported yet", "ansible-vault decrypt"),
+        ("$ANSIBLE_VAULT;1.1;AES256\n3131\n", "1:1", "an encrypted text cannot be read as YAML here", "engine vault decrypt"),
         ("a: [!ALPHA, b]\n", "1:5", "a value is missing after the tag `!ALPHA`", "quote the value"),
         ("é: \"!x, y\"\nb: [c, &d !x, y]\n", "2:8", "a value is missing after the tag `!x`", "quote the value"),
         ("a: [\"x\"!, y]\n", "1:8", "a value is missing after the tag `!`", "quote the value"),

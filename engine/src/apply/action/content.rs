@@ -13,6 +13,7 @@ use modules::args::{ArgumentError, FromValue};
 use modules::change::{Action, Change};
 use modules::value::{Map, Value};
 use sha1::Digest;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -50,14 +51,16 @@ pub(super) fn prepare(at: &At<'_>, scope: &HostScope, name: &str, mut args: Map)
         Some((_, remote)) => !remote,
         None => true,
     };
-    let source = args.get("src").map(Value::to_string);
+    let source = args.get("src").map(|v| v.reveal().to_string());
     let carried = matches!(name, "copy" | "binary") || name == "unarchive" && !source.as_deref().unwrap_or_default().contains("://");
     if let (Some(source), true, true) = (source, here, carried) {
         if let Some(what) = args.get("src").and_then(Value::first_unknown) {
             return Ok(Prepared::Unknown(what.to_string()));
         }
         let path = find(at, scope, "files", &source)?;
-        attach(at, &mut args, &source, &path)?;
+        if attach(at, &mut args, &source, &path)? {
+            secret(name, &mut args);
+        }
     }
     if args.get("content").is_some_and(Value::has_secret) || at.hidden {
         secret(name, &mut args);
@@ -89,17 +92,19 @@ fn find(at: &At<'_>, scope: &HostScope, kind: &str, name: &str) -> Result<PathBu
     })
 }
 
-fn attach(at: &At<'_>, args: &mut Map, written: &str, path: &Path) -> Result<()> {
-    let contents = at.run.remotes.contents();
+/// Whether any of it was encrypted.
+fn attach(at: &At<'_>, args: &mut Map, written: &str, path: &Path) -> Result<bool> {
+    let decrypt = args.get("decrypt").is_none_or(|v| bool::from_value(v).unwrap_or(true));
+    let mut keep = Keep { at, decrypt, encrypted: false };
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if path.is_dir() {
         let mut tree = Vec::new();
         // As rsync and Ansible do: `dir` puts the folder itself beneath the destination, `dir/` what is in it.
         let prefix = if written.ends_with('/') { PathBuf::new() } else { PathBuf::from(&name) };
-        walk(at, path, &prefix, &mut tree)?;
+        walk(&mut keep, path, &prefix, &mut tree)?;
         args.insert("_tree".into(), Value::list(tree));
     } else {
-        args.insert("_blob".into(), contents.keep_file(path)?.into());
+        args.insert("_blob".into(), keep.file(path)?.into());
     }
     args.insert("_source_name".into(), name.into());
     if args.get("mode").and_then(Value::as_str) == Some("preserve") {
@@ -107,10 +112,37 @@ fn attach(at: &At<'_>, args: &mut Map, written: &str, path: &Path) -> Result<()>
         args.insert("_mode".into(), format!("{:04o}", metadata.permissions().mode() & 0o7777).into());
     }
     args.shift_remove("src");
-    Ok(())
+    Ok(keep.encrypted)
 }
 
-fn walk(at: &At<'_>, dir: &Path, beneath: &Path, tree: &mut Vec<Value>) -> Result<()> {
+/// Keeps files of the controller for hosts, decrypted where they are encrypted.
+struct Keep<'a> {
+    at: &'a At<'a>,
+    decrypt: bool,
+    encrypted: bool,
+}
+
+impl Keep<'_> {
+    fn file(&mut self, path: &Path) -> Result<String> {
+        let contents = self.at.run.remotes.contents();
+        if !self.decrypt || !starts_encrypted(path) {
+            return contents.keep_file(path);
+        }
+        let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
+        let plain = self.at.run.templates.vault().content(path, &bytes)?;
+        self.encrypted |= plain.is_some();
+        Ok(contents.keep(plain.map_or(bytes, |plain| plain.to_vec())))
+    }
+}
+
+/// Large files are not read just to see that they are not encrypted.
+fn starts_encrypted(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(32).read_to_end(&mut start));
+    read.is_ok() && crate::vault::is_encrypted(&start)
+}
+
+fn walk(keep: &mut Keep<'_>, dir: &Path, beneath: &Path, tree: &mut Vec<Value>) -> Result<()> {
     let entries = std::fs::read_dir(dir).map_err(|e| unreadable(dir, &e))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
     paths.sort();
@@ -122,9 +154,9 @@ fn walk(at: &At<'_>, dir: &Path, beneath: &Path, tree: &mut Vec<Value>) -> Resul
         let inner = beneath.join(path.file_name().unwrap_or_default());
         let metadata = std::fs::metadata(&path).map_err(|e| unreadable(&path, &e))?;
         match metadata.is_dir() {
-            true => walk(at, &path, &inner, tree)?,
+            true => walk(keep, &path, &inner, tree)?,
             false => {
-                let blob = at.run.remotes.contents().keep_file(&path)?;
+                let blob = keep.file(&path)?;
                 tree.push(entry(&inner, "file", metadata.permissions().mode() & 0o7777, Some(blob)));
             }
         }
@@ -145,8 +177,8 @@ fn template(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Prepared> {
     if let Some(what) = source.first_unknown() {
         return Ok(Prepared::Unknown(what.to_string()));
     }
-    let path = find(at, scope, "templates", &source.to_string())?;
-    let text = crate::source::Source::read(&path)?;
+    let path = find(at, scope, "templates", &source.reveal().to_string())?;
+    let text = at.run.templates.vault().source(&path)?;
     let mut locals = Map::new();
     let shown = std::path::absolute(&path).unwrap_or_else(|_| path.clone()).display().to_string();
     for (name, value) in [("template_path", shown.clone()), ("template_fullpath", shown), ("template_destpath", text_of(&args, "dest"))] {
@@ -162,16 +194,17 @@ fn template(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Prepared> {
     let scope = scope.with_locals(locals);
     let header = template_options(at, &mut args)?;
     let body = format!("{header}{}", text.text());
+    let encrypted = text.is_secret();
     let place = crate::source::Place { source: text, line: 1, column: 1, length: 0 };
     let rendered = at.run.templates.text(&body, &place, &scope.shared())?;
     if let Some(what) = rendered.first_unknown() {
         return Ok(Prepared::Unknown(what.to_string()));
     }
-    if rendered.has_secret() || at.hidden {
+    if rendered.has_secret() || encrypted || at.hidden {
         secret("copy", &mut args);
     }
     let mut text = rendered.reveal().to_string();
-    if let Some(newline) = args.shift_remove("newline_sequence").map(|v| v.to_string()).filter(|n| n != "\n" && n != "\\n") {
+    if let Some(newline) = args.shift_remove("newline_sequence").map(|v| v.reveal().to_string()).filter(|n| n != "\n" && n != "\\n") {
         text = text.replace('\n', &newline.replace("\\r", "\r").replace("\\n", "\n"));
     }
     args.insert("_blob".into(), at.run.remotes.contents().keep(text.into_bytes()).into());
@@ -184,7 +217,7 @@ fn template(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Prepared> {
 }
 
 fn text_of(args: &Map, name: &str) -> String {
-    args.get(name).map(Value::to_string).unwrap_or_default()
+    args.get(name).map(|v| v.reveal().to_string()).unwrap_or_default()
 }
 
 /// The arguments of `template` that say how Jinja reads it, as the header line that says the same.
@@ -215,15 +248,18 @@ fn template_options(at: &At<'_>, args: &mut Map) -> Result<String> {
 
 /// `script`: the first word is a file of the controller, the rest its arguments.
 fn script(at: &At<'_>, scope: &HostScope, args: &mut Map) -> Result<()> {
-    let line = args.shift_remove("_raw_params").or_else(|| args.shift_remove("cmd")).map(|v| v.to_string()).unwrap_or_default();
+    let line = args.shift_remove("_raw_params").or_else(|| args.shift_remove("cmd")).unwrap_or_else(|| Value::str(""));
+    let (hidden, line) = (line.has_secret(), line.reveal().to_string());
     let words = crate::transport::split_args(&line).map_err(|e| e.at(&at.task.action.place))?;
     let Some(file) = words.first() else {
         return Err(Box::new(Diagnostic::input("`script` needs a file").at(&at.task.action.place)));
     };
     let path = find(at, scope, "files", file)?;
-    args.insert("_blob".into(), at.run.remotes.contents().keep_file(&path)?.into());
+    let decrypt = args.get("decrypt").is_none_or(|v| bool::from_value(v).unwrap_or(true));
+    let blob = Keep { at, decrypt, encrypted: false }.file(&path)?;
+    args.insert("_blob".into(), blob.into());
     args.insert("_source_name".into(), path.file_name().unwrap_or_default().to_string_lossy().into_owned().into());
-    args.insert("_raw_params".into(), line.into());
+    args.insert("_raw_params".into(), if hidden { Value::from(line).into_secret() } else { line.into() });
     Ok(())
 }
 
@@ -238,7 +274,7 @@ pub(super) async fn fetch(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<
         return Ok(Performed::unknown(format!("fetches what depends on {what}")));
     }
     let flag = |name: &str, default: bool| args.get(name).map_or(default, |v| bool::from_value(v).unwrap_or(default));
-    let (source, dest) = (source.to_string(), dest.to_string());
+    let (source, dest) = (source.reveal().to_string(), dest.reveal().to_string());
     let target = target(at, scope)?;
     let slurp: Map = [(Value::str("src"), Value::str(&source))].into_iter().collect();
     let done = performed(send(at, scope, &target, "slurp", slurp).await?, target.delegate.clone());

@@ -29,7 +29,7 @@ pub(super) fn assert(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
     let shared = scope.shared();
     let text = |names: &[&str]| -> Result<Option<String>> {
         let node = names.iter().find_map(|n| written(args, n));
-        node.map(|n| at.run.templates.value(n, &shared).map(|v| v.to_string())).transpose()
+        node.map(|n| at.run.templates.value(n, &shared).map(|v| v.redacted().to_string())).transpose()
     };
     let conditions: Vec<Node> = that.as_list().map_or_else(|| vec![that.clone()], <[Node]>::to_vec);
     for condition in &conditions {
@@ -69,7 +69,7 @@ pub(super) fn debug(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Perfor
     let mut returns = Map::new();
     match args.get("var") {
         Some(var) => {
-            let name = var.to_string();
+            let name = var.reveal().to_string();
             returns.insert(Value::str(&name), variable(at, scope, &name)?);
         }
         None => {

@@ -49,7 +49,7 @@ pub(super) fn include_vars(at: &At<'_>, scope: &HostScope, args: &Map) -> Result
     if let Some(what) = args.values().find_map(Value::first_unknown) {
         return Ok(Performed::unknown(format!("reads variables from a file that depends on {what}")));
     }
-    let text = |name: &str| args.get(name).map(Value::to_string);
+    let text = |name: &str| args.get(name).map(|v| v.reveal().to_string());
     let files = match (text("dir"), text("file").or_else(|| text("_raw_params"))) {
         (Some(dir), _) => folder(at, scope, &dir, args)?,
         (None, Some(file)) => {
@@ -118,7 +118,7 @@ fn folder(at: &At<'_>, scope: &HostScope, dir: &str, args: &Map) -> Result<Files
     let wrong = |why: String| Box::new(Diagnostic::input(format!("an argument of `include_vars` {why}")).at(&at.task.action.place));
     let endings = texts("extensions").map_err(wrong)?.unwrap_or_else(|| ["yml", "yaml", "json"].map(String::from).to_vec());
     let ignored = texts("ignore_files").map_err(wrong)?.unwrap_or_default();
-    let matching = args.get("files_matching").map(|v| fancy_regex::Regex::new(&v.to_string()));
+    let matching = args.get("files_matching").map(|v| fancy_regex::Regex::new(&v.reveal().to_string()));
     let matching = matching.transpose().map_err(|e| wrong(format!("`files_matching` is not a regular expression: {e}")))?;
     let depth = args.get("depth").and_then(|v| i64::from_value(v).ok()).unwrap_or(0);
     let skips_unknown = args.get("ignore_unknown_extensions").is_some_and(|v| bool::from_value(v).unwrap_or(false));

@@ -14,7 +14,7 @@ pub(super) fn add_host(at: &At<'_>, mut args: Map) -> Result<Performed> {
         return Ok(Performed::unknown(format!("adds a host that depends on {what}")));
     }
     let name = ["name", "hostname", "host"].iter().find_map(|n| args.shift_remove(*n));
-    let Some(name) = name.map(|n| n.to_string()).filter(|n| !n.is_empty()) else {
+    let Some(name) = name.map(|n| n.reveal().to_string()).filter(|n| !n.is_empty()) else {
         return Err(Box::new(Diagnostic::input("`add_host` needs the argument `name`").at(&at.task.action.place)));
     };
     crate::transport::refuse_option_like(&name).map_err(|e| e.at(&at.task.action.place))?;
@@ -42,7 +42,7 @@ pub(super) fn group_by(at: &At<'_>, args: &Map) -> Result<Performed> {
         return Err(Box::new(Diagnostic::input("`group_by` needs the argument `key`").at(&at.task.action.place)));
     };
     let safe = |name: String| name.replace(' ', "-");
-    let group = safe(key.to_string());
+    let group = safe(key.reveal().to_string());
     let parents = args.get("parents").map(|p| Vec::<String>::from_value(p).unwrap_or_default()).unwrap_or_else(|| vec!["all".into()]);
     let parents: Vec<String> = parents.into_iter().map(safe).collect();
     let new = at.run.fleet.change_inventory(|inventory| inventory.add_to_group(at.host, &group, &parents));

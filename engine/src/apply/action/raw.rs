@@ -1,6 +1,7 @@
 //! `raw` and `wait_for_connection`: what works without an agent on the host.
 
 use super::super::task::At;
+use super::covered::Covered;
 use super::{Performed, is_live, target};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::event::{Changed, Status};
@@ -19,6 +20,7 @@ pub(super) async fn raw(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Pe
         return Ok(Performed::unknown(format!("runs a line that depends on {what}")));
     }
     let shown = line.redacted().to_string();
+    let covered = Covered::of([line], at.run.templates.vault());
     let line = line.reveal().to_string();
     let change = Change::new(Action::Run, "command", shown);
     let mut returns = Map::new();
@@ -29,7 +31,7 @@ pub(super) async fn raw(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Pe
         return Ok(Performed { changed: Changed::Yes, changes: vec![change], ..Performed::ok(returns) });
     }
     let target = target(at, scope)?;
-    let line = match args.get("executable").map(Value::to_string).filter(|e| !e.is_empty()) {
+    let line = match args.get("executable").map(|v| v.reveal().to_string()).filter(|e| !e.is_empty()) {
         Some(shell) => format!("{shell} -c {}", quoted(&line)),
         None => line,
     };
@@ -38,6 +40,7 @@ pub(super) async fn raw(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Pe
     returns.insert("rc".into(), output.code.into());
     returns.insert("stdout".into(), output.text().trim_end_matches(['\r', '\n']).into());
     returns.insert("stderr".into(), output.errors().into());
+    covered.map(&mut returns);
     let done = Performed { changed: Changed::Yes, changes: vec![change], delegate: target.delegate, ..Performed::ok(returns) };
     Ok(super::shield::Shield::of(args).cover(match output.success() {
         true => done,

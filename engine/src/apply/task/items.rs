@@ -44,6 +44,7 @@ impl At<'_> {
             return Ok(Items::Unknown(what.to_string()));
         }
         match value.as_list() {
+            Some(items) if matches!(value, Value::Secret(_)) => Ok(Items::Known(items.iter().cloned().map(Value::into_secret).collect())),
             Some(items) => Ok(Items::Known(items.to_vec())),
             None => Err(Box::new(
                 Diagnostic::input(format!("`loop` needs a list, not {}", crate::error::with_article(value.type_name())))
@@ -62,7 +63,7 @@ impl At<'_> {
             Control { variable: "item".into(), index: None, label: None, pause: 0.0, extended: false, break_when: Vec::new() };
         let Some(node) = &self.task.loop_control else { return Ok(control) };
         let shared = self.scope.shared();
-        let text = |node: &Node| self.run.templates.value(node, &shared).map(|v| v.to_string());
+        let text = |node: &Node| self.run.templates.value(node, &shared).map(|v| v.reveal().to_string());
         for (key, value) in node.as_map().unwrap_or_default() {
             match key.as_str().unwrap_or_default() {
                 "loop_var" => control.variable = text(value)?,

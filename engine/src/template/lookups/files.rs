@@ -31,7 +31,12 @@ fn located(request: &Request<'_>, name: &str, kind: &str) -> Option<PathBuf> {
 fn contents(request: &Request<'_>, name: &str, kind: &str) -> Result<(PathBuf, String), Error> {
     let path = located(request, name, kind).ok_or_else(|| not_found(request, name, kind))?;
     let bytes = std::fs::read(&path).map_err(|e| refuse(format!("cannot read {}: {e}", path.display())))?;
-    Ok((path, String::from_utf8_lossy(&bytes).into_owned()))
+    let plain = request.frame.engines().vault().content(&path, &bytes).map_err(|d| carry(*d))?;
+    if plain.is_some() {
+        crate::template::taint::secret();
+    }
+    let text = String::from_utf8_lossy(plain.as_deref().unwrap_or(&bytes)).into_owned();
+    Ok((path, text))
 }
 
 fn not_found(request: &Request<'_>, name: &str, kind: &str) -> Error {
