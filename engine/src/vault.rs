@@ -98,6 +98,9 @@ impl Vault {
     /// # Errors
     /// As for [`Vault::open`].
     pub fn opened_by(&self, text: &str, place: &Place) -> Result<(Arc<[u8]>, &Secret)> {
+        if self.secrets.is_empty() {
+            return Err(Box::new(self.locked_out(Vault::id_of(text).as_deref()).at(place)));
+        }
         let envelope: Envelope = text.parse().map_err(|why| Box::new(envelope::damaged(why).at(place)))?;
         let own = |s: &&Secret| envelope.id.as_deref() == Some(s.id.as_str());
         let others = self.secrets.iter().filter(|s| !own(s));
