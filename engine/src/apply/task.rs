@@ -386,7 +386,7 @@ impl At<'_> {
             Some(_) => self.flag("diff").unwrap_or(false),
             None => self.run.fleet.options.diff,
         };
-        if asked && !performed.changes.is_empty() && !performed.returns.contains_key("diff") {
+        if asked && performed.status != Status::Unknown && !performed.changes.is_empty() && !performed.returns.contains_key("diff") {
             performed.returns.insert("diff".into(), action::diff(&performed.changes));
         }
         performed
