@@ -8,7 +8,6 @@ mod grow;
 mod meta;
 mod pause;
 mod raw;
-mod shield;
 
 use super::reach::Reach;
 use super::task::At;
@@ -261,9 +260,8 @@ pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &s
     }
     (known.check)(&args).map_err(|e| misplaced(at, e))?;
     let target = target(at, scope)?;
-    let shield = shield::Shield::of(&args);
     let response = send(at, scope, &target, known.name, args).await.map_err(|error| not_in_inventory(at, &target, error))?;
-    let done = shield.cover(performed(response, target.delegate));
+    let done = performed(response, target.delegate);
     let runs = |change: &Change| change.action == ChangeAction::Run;
     if at.run.live && !done.changes.is_empty() && done.changes.iter().all(runs) && !is_live(at, scope)? {
         // `check_mode: true` in a run that changes: what would run cannot be looked at, so it is left out.
@@ -321,7 +319,7 @@ pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Targ
     }
     let live = is_live(at, scope)?;
     let (environment, hidden) = environment(at, scope)?;
-    let covered = Covered::of(args.values().chain(&hidden), at.run.templates.vault());
+    let covered = Covered::of_task(&args, &hidden, at.run.templates.vault());
     let request = Request {
         id: at.run.request_id(),
         module: module.to_string(),
@@ -352,9 +350,12 @@ fn throttle(at: &At<'_>, scope: &HostScope) -> Result<Option<Arc<tokio::sync::Se
     Ok(Some(throttles.entry(at.name.id).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(most))).clone()))
 }
 
+/// Environment variables with their values.
+type Variables = Vec<(String, String)>;
+
 /// `environment` of plays, blocks and the task: dictionaries or lists of them, the nearest strongest; and the values in it
 /// that are secret.
-fn environment(at: &At<'_>, scope: &HostScope) -> Result<(Vec<(String, String)>, Vec<Value>)> {
+fn environment(at: &At<'_>, scope: &HostScope) -> Result<(Variables, Vec<Value>)> {
     let (mut all, mut hidden) = (indexmap::IndexMap::new(), Vec::new());
     // Facts may be what the environment is made of: gathering them goes without it.
     let gathers = matches!(short_name(&at.task.action.module), "setup" | "gather_facts");

@@ -1,7 +1,10 @@
 //! One play: its hosts in batches, each batch a graph that is walked.
 
+mod hosts;
+mod instance;
+
 use super::{PlayUse, Run, include, play_vars, task};
-use crate::error::{Diagnostic, Kind, Result};
+use crate::error::{Diagnostic, Result};
 use crate::event::Event;
 use crate::graph::check::has_template;
 use crate::graph::compile::Handler;
@@ -17,6 +20,10 @@ use modules::value::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
+
+use hosts::{batches, empty, order, pattern_text, select};
+use instance::instance;
+pub(super) use instance::vars_files;
 
 /// A batch of a play while it runs.
 pub(super) struct Batch {
@@ -41,27 +48,6 @@ struct Prepared {
     vars: Vars,
     hosts: Vec<String>,
     scope: Arc<dyn Scope>,
-}
-
-/// What stands for the answers of `vars_prompt`: extra variables, else their defaults.
-fn prompted(run: &Run, used: &PlayUse, scope: &Arc<dyn Scope>) -> Result<modules::value::Map> {
-    let mut answers = modules::value::Map::new();
-    for prompt in &used.play.vars_prompt {
-        let Some(name) = prompt.get("name").and_then(Node::as_str) else { continue };
-        if run.fleet.extra.contains_key(name) {
-            continue;
-        }
-        let Some(default) = prompt.get("default") else {
-            let error = Diagnostic::input(format!("`vars_prompt` is not supported yet, so nobody is asked for `{name}`"));
-            return Err(Box::new(error.at(prompt.place()).hint(format!("give it on the command line: `-e {name}=…`"))));
-        };
-        let private = prompt.get("private").is_none_or(|p| p.raw().truthy());
-        let value = run.templates.value(default, scope)?;
-        answers.insert(Value::str(name), if private { value.into_secret() } else { value });
-        let warning = Diagnostic::input(format!("`vars_prompt` is not supported yet: `{name}` takes its default"));
-        run.warn(warning.at(prompt.place()));
-    }
-    Ok(answers)
 }
 
 fn prepare(run: &Run, used: &PlayUse, dir: &Path) -> Result<Prepared> {
@@ -130,180 +116,6 @@ pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<(
             // As in Ansible: when a whole batch fails, later batches and plays do not run on what is left.
             run.stop();
         }
-    }
-    Ok(())
-}
-
-fn pattern_text(run: &Run, hosts: &Node, scope: &Arc<dyn Scope>) -> Result<String> {
-    let value = run.templates.value(hosts, scope)?;
-    Ok(match value.as_list() {
-        Some(list) => list.iter().map(|v| v.reveal().to_string()).collect::<Vec<_>>().join(","),
-        None => value.reveal().to_string(),
-    })
-}
-
-fn select(run: &Run, pattern: &str, node: &Node) -> Result<Vec<String>> {
-    let inventory = read(&run.fleet.inventory);
-    let mut hosts = inventory.select(pattern).map_err(|e| e.at(node.place()))?;
-    if !hosts.is_empty() {
-        inventory.warnings_for(pattern).into_iter().for_each(|warning| run.warn(warning.at(node.place())));
-    }
-    if let Some(limit) = &run.settings.limit {
-        let allowed = inventory.select(limit)?;
-        hosts.retain(|h| allowed.contains(h));
-    }
-    Ok(hosts)
-}
-
-/// The warning for a play that selects no host.
-fn empty(run: &Run, name: &str, pattern: &str, node: &Node) -> Diagnostic {
-    let inventory = read(&run.fleet.inventory);
-    let warning = Diagnostic::input(format!("play `{name}` has no hosts")).at(node.place());
-    if inventory.hosts.is_empty() {
-        return warning.label("the inventory is empty").hint("name an inventory: `-i inventory.yaml`, or `-i host1,host2`");
-    }
-    let reasons = inventory.warnings_for(pattern);
-    let label = match (&reasons[..], &run.settings.limit) {
-        ([], Some(limit)) if inventory.select(pattern).is_ok_and(|hosts| !hosts.is_empty()) => {
-            format!("`--limit {limit}` leaves none of its hosts")
-        }
-        ([only], _) => only.summary.clone(),
-        _ => format!("no host matches `{pattern}`"),
-    };
-    reasons.into_iter().flat_map(|reason| reason.hints).fold(warning.label(label), Diagnostic::hint)
-}
-
-fn order(hosts: &mut [String], node: Option<&Node>, run: &Run, scope: &Arc<dyn Scope>) -> Result<()> {
-    let Some(node) = node else { return Ok(()) };
-    match run.templates.value(node, scope)?.to_string().as_str() {
-        "inventory" | "None" => {}
-        "sorted" => hosts.sort(),
-        "reverse_sorted" => {
-            hosts.sort();
-            hosts.reverse();
-        }
-        "reverse_inventory" => hosts.reverse(),
-        "shuffle" => {
-            // Any order will do; the clock's digits are enough to vary it.
-            let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
-            hosts.sort_by_key(|h| {
-                use std::hash::{Hash, Hasher};
-                let mut hasher = std::collections::hash_map::DefaultHasher::new();
-                (seed, h).hash(&mut hasher);
-                hasher.finish()
-            });
-        }
-        other => {
-            let known = ["inventory", "sorted", "reverse_sorted", "reverse_inventory", "shuffle"];
-            let error = Diagnostic::input(format!("`order` knows no `{other}`")).at(node.place());
-            return Err(Box::new(error.nearest(other, known).hint(format!("it takes: {}", known.join(", ")))));
-        }
-    }
-    Ok(())
-}
-
-/// Splits hosts as `serial` says: numbers and percentages, the last one repeated.
-fn batches(run: &Run, serial: Option<&Node>, hosts: &[String], scope: &Arc<dyn Scope>) -> Result<Vec<Vec<String>>> {
-    let (Some(node), Some(value)) = (serial, keyword(run, serial, scope)?) else { return Ok(vec![hosts.to_vec()]) };
-    let sizes: Vec<Value> = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
-    let mut sizes = sizes.iter().map(|v| batch_size(v, hosts.len(), node)).collect::<Result<Vec<usize>>>()?.into_iter();
-    let (mut out, mut rest, mut size) = (Vec::new(), hosts, hosts.len());
-    while !rest.is_empty() {
-        size = sizes.next().unwrap_or(size);
-        let take = if size == 0 { rest.len() } else { size.min(rest.len()) };
-        out.push(rest[..take].to_vec());
-        rest = &rest[take..];
-    }
-    Ok(out)
-}
-
-fn batch_size(value: &Value, hosts: usize, node: &Node) -> Result<usize> {
-    let text = value.reveal().to_string();
-    let size = match text.trim().strip_suffix('%') {
-        Some(percent) => percent.trim().parse::<f64>().ok().map(|p| ((p / 100.0 * hosts as f64) as usize).max(1)),
-        None => text.trim().parse::<i64>().ok().map(|n| usize::try_from(n).unwrap_or(0)),
-    };
-    size.ok_or_else(|| {
-        let summary = format!("`serial` must be a number, a percentage or a list of these, not `{text}`");
-        Box::new(Diagnostic::input(summary).at(node.place()))
-    })
-}
-
-fn instance(
-    run: &Run,
-    used: &PlayUse,
-    dir: &Path,
-    name: String,
-    vars: Vars,
-    all_hosts: Vec<String>,
-    batch: Vec<String>,
-) -> Result<Arc<PlayInstance>> {
-    let bare = HostScope { fleet: run.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
-    let prompted = prompted(run, used, &bare.shared())?;
-    // Hosts that failed in an earlier batch are no hosts of the play any more.
-    let gone = all_hosts.iter().filter(|h| run.progress.gone(h).is_some()).cloned().collect();
-    let instance = PlayInstance {
-        play: used.play.clone(),
-        name,
-        vars,
-        files: RwLock::default(),
-        prompted,
-        roles: RwLock::default(),
-        used: RwLock::default(),
-        all_hosts,
-        batch,
-        gone: RwLock::new(gone),
-        dir: dir.to_path_buf(),
-    };
-    let instance = Arc::new(instance);
-    vars_files(run, &instance, None)?;
-    for host in &instance.batch {
-        // What needs facts is read once they are there.
-        vars_files(run, &instance, Some(host))?;
-    }
-    Ok(instance)
-}
-
-/// Reads `vars_files`: those without templates once for the play; all of them for a host, where there are others. As in
-/// Ansible, a file that is not there, or whose name is not known, is left out.
-pub(super) fn vars_files(run: &Run, play: &Arc<PlayInstance>, host: Option<&str>) -> Result<()> {
-    let mut vars = Vars::new();
-    if host.is_some() && !play.play.vars_files.iter().any(has_template) {
-        return Ok(());
-    }
-    for node in &play.play.vars_files {
-        let choices: Vec<Node> = node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec);
-        if host.is_none() && choices.iter().any(has_template) {
-            continue;
-        }
-        let scope = HostScope {
-            fleet: run.fleet.clone(),
-            host: host.map(str::to_string),
-            play: Some(play.clone()),
-            context: None,
-            locals: Arc::default(),
-        };
-        let mut names = Vec::new();
-        for choice in &choices {
-            match run.templates.value(choice, &scope.shared()) {
-                Ok(name) if name.first_unknown().is_none() => names.push(name.reveal().to_string()),
-                Err(error) if error.kind != Kind::Undefined => return Err(error),
-                _ => {}
-            }
-        }
-        let found = names.iter().flat_map(|n| [play.dir.join("vars").join(n), play.dir.join(n)]).find(|p| p.is_file());
-        let Some(path) = found else {
-            if names.len() == choices.len() {
-                let warning = Diagnostic::input(format!("variables file `{}` does not exist", names.join("`, `")));
-                run.warn(warning.at(node.place()).note("the play goes on without it, as under Ansible"));
-            }
-            continue;
-        };
-        vars.extend(run.compiler.loader.variables(&path).map_err(|e| e.at(node.place()))?);
-    }
-    if !vars.is_empty() {
-        let mut files = write(&play.files);
-        files.insert(host.unwrap_or_default().to_string(), vars);
     }
     Ok(())
 }

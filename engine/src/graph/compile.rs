@@ -1,17 +1,23 @@
 //! Plays to steps: static imports and roles unfolded, keywords inherited, tags applied. Nothing runs here.
 
+mod files;
+mod roles;
+
 use super::tags::Selection;
 use super::{Context, Part, Section, Step, StepKind};
 use crate::error::{Diagnostic, Result};
-use crate::playbook::{Action, Block, Item, Keywords, Loader, RoleUse, Task, Vars};
+use crate::playbook::{Action, Block, Item, Keywords, Loader, Task, Vars};
 use crate::source::Place;
 use crate::template::Templates;
-use crate::vars::{Fleet, HostScope, PlayInstance, RoleInstance, RoleRun, read, write};
+use crate::vars::{Fleet, HostScope, PlayInstance};
 use crate::yaml::{Data, Node};
 use modules::value::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use files::{missing_file, task_file};
+pub use roles::RoleCall;
 
 /// How deep imports, includes and roles may nest before it counts as recursion.
 const DEPTH: usize = 50;
@@ -126,25 +132,6 @@ impl Compiler {
         }
         Ok(handlers)
     }
-}
-
-/// `import_role` or `include_role` with its arguments rendered.
-#[derive(Debug, Clone)]
-pub struct RoleCall {
-    /// Name of the role.
-    pub name: String,
-    /// `tasks_from`, `main` unless given.
-    pub tasks_from: String,
-    /// `handlers_from`.
-    pub handlers_from: String,
-    /// `vars_from`.
-    pub vars_from: Option<String>,
-    /// `defaults_from`.
-    pub defaults_from: Option<String>,
-    /// Whether the whole play sees the role's variables.
-    pub public: bool,
-    /// `rolespec_validate` is accepted; argument specs are checked by the language's own step.
-    pub place: Place,
 }
 
 fn in_dir(context: &Context, file: &Path) -> Context {
@@ -325,126 +312,6 @@ impl Unfold<'_> {
         self.depth -= 1;
         done
     }
-
-    fn role_call(&self, task: &Task, context: &Context) -> Result<RoleCall> {
-        let text = |name: &str| -> Result<Option<String>> {
-            let node = task.action.args.iter().find(|(k, _)| k == name).map(|(_, v)| v);
-            node.map(|n| self.static_text(n, context, "import_role")).transpose()
-        };
-        let name = match text("name")?.or(text("role")?) {
-            Some(name) => name,
-            None => return Err(Box::new(Diagnostic::input("`import_role` needs the argument `name`").at(&task.place))),
-        };
-        Ok(RoleCall {
-            name,
-            tasks_from: text("tasks_from")?.unwrap_or_else(|| "main".into()),
-            handlers_from: text("handlers_from")?.unwrap_or_else(|| "main".into()),
-            vars_from: text("vars_from")?,
-            defaults_from: text("defaults_from")?,
-            public: text("public")?.is_none_or(|p| matches!(p.to_lowercase().as_str(), "true" | "yes" | "on" | "1")),
-            place: named_at(task),
-        })
-    }
-
-    fn load_role(&self, name: &str, context: &Context, place: &Place) -> Result<Arc<crate::playbook::Role>> {
-        let near = context.role.as_ref().and_then(|r| r.role.path.parent());
-        self.compiler.loader.role(name, &self.play.dir, near).map_err(|e| e.at(place).into())
-    }
-
-    fn call_role(&mut self, call: &RoleCall, context: &Context) -> Result<()> {
-        self.depth += 1;
-        if self.depth > DEPTH {
-            return Err(recursive(&call.name).at(&call.place).into());
-        }
-        let role = self.load_role(&call.name, context, &call.place)?;
-        let mut before = Vec::new();
-        for dependency in &role.dependencies {
-            self.resolve_role(dependency, context, context.role.clone(), true, &mut before)?;
-        }
-        for (instance, context) in before {
-            self.role_tasks(&instance, "main", &context)?;
-        }
-        let variables = |kind: &str, from: &Option<String>, main: &Vars| match from {
-            Some(from) => role.variables(kind, from),
-            None => Ok(main.clone()),
-        };
-        let instance = Arc::new(RoleInstance {
-            name: call.name.clone(),
-            defaults: variables("defaults", &call.defaults_from, &role.defaults)?,
-            vars: variables("vars", &call.vars_from, &role.vars)?,
-            params: Vec::new(),
-            parent: context.role.clone(),
-            dependency: false,
-            role,
-        });
-        write(&self.play.used).push(RoleRun { instance: instance.clone(), keywords: None });
-        let mut context = context.clone();
-        context.role = Some(instance.clone());
-        if call.public {
-            write(&self.play.roles).push(instance.clone());
-        }
-        self.role_handlers(&instance, &call.handlers_from, &context)?;
-        let done = self.role_tasks(&instance, &call.tasks_from, &context);
-        self.depth -= 1;
-        done
-    }
-
-    fn role_handlers(&mut self, instance: &Arc<RoleInstance>, from: &str, context: &Context) -> Result<()> {
-        let context = in_dir(context, &instance.role.path.join("handlers/main.yml"));
-        for item in instance.role.handlers(from)? {
-            self.out.handlers.push((item, context.clone()));
-        }
-        Ok(())
-    }
-
-    fn role_tasks(&mut self, instance: &Arc<RoleInstance>, from: &str, context: &Context) -> Result<()> {
-        let items = instance.role.tasks(from)?;
-        self.items(&items, &in_dir(context, &instance.role.path.join("tasks/main.yml")))
-    }
-
-    /// A role of `roles:` or of dependencies, with those it depends on before it. Each runs once unless its parameters
-    /// or keywords differ or it allows duplicates.
-    fn resolve_role(
-        &mut self,
-        used: &RoleUse,
-        outer: &Context,
-        parent: Option<Arc<RoleInstance>>,
-        dependency: bool,
-        into: &mut Vec<(Arc<RoleInstance>, Context)>,
-    ) -> Result<()> {
-        self.depth += 1;
-        let name = self.static_text(&used.name, outer, "roles")?;
-        if self.depth > DEPTH {
-            return Err(recursive(&name).at(&used.place).into());
-        }
-        let near = Context { role: parent.clone(), ..outer.clone() };
-        let role = self.load_role(&name, &near, used.name.place())?;
-        let mut context = self.inherit(outer, &used.keywords)?;
-        let instance = Arc::new(RoleInstance {
-            name,
-            defaults: role.defaults.clone(),
-            vars: role.vars.clone(),
-            params: used.params.clone(),
-            parent,
-            dependency,
-            role: role.clone(),
-        });
-        let run = RoleRun { instance: instance.clone(), keywords: Some(used.keywords.clone()) };
-        let repeated = read(&self.play.used).iter().any(|other| run.repeats(other)) && !role.allow_duplicates;
-        if !repeated {
-            for dependency in &role.dependencies {
-                self.resolve_role(dependency, &context, Some(instance.clone()), true, into)?;
-            }
-            // Only now: a role that depends on itself is a circle, not a role that ran already.
-            write(&self.play.used).push(run);
-            context.role = Some(instance.clone());
-            write(&self.play.roles).push(instance.clone());
-            self.role_handlers(&instance, "main", &context)?;
-            into.push((instance, context));
-        }
-        self.depth -= 1;
-        Ok(())
-    }
 }
 
 /// Whether a task is sure to run, and to end the play if it fails: then its mistakes are worth stopping for before
@@ -493,34 +360,4 @@ pub(crate) fn named_at(task: &Task) -> Place {
 fn recursive(what: &str) -> Box<Diagnostic> {
     let summary = format!("`{what}` includes itself: more than {DEPTH} levels deep");
     Box::new(Diagnostic::input(summary).hint("break the circle, or put a condition on a dynamic include"))
-}
-
-/// Where the file of an import or include is: beside the file that names it, in the role's `tasks`, beside the playbook.
-pub fn task_file(name: &str, context: &Context, play: &PlayInstance) -> Option<PathBuf> {
-    candidates(name, context, play).into_iter().find(|p| p.is_file())
-}
-
-fn candidates(name: &str, context: &Context, play: &PlayInstance) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    for dir in context.dirs.iter().rev() {
-        paths.push(dir.join(name));
-    }
-    if let Some(role) = &context.role {
-        paths.push(role.role.path.join("tasks").join(name));
-        paths.push(role.role.path.join(name));
-    }
-    paths.push(play.dir.join("tasks").join(name));
-    paths.push(play.dir.join(name));
-    paths.dedup();
-    paths
-}
-
-/// The error for a task file that is nowhere.
-pub fn missing_file(name: &str, context: &Context, play: &PlayInstance, place: &Place) -> Box<Diagnostic> {
-    let mut error = Diagnostic::input(format!("task file `{name}` does not exist")).at(place);
-    let paths = candidates(name, context, play);
-    let near = paths.iter().find_map(|path| crate::source::near(path));
-    error = error.note(format!("looked for {}", crate::source::listed(&paths)));
-    error.hints.extend(near.map(|near| format!("did you mean `{near}`?")));
-    Box::new(error)
 }

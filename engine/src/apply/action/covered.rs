@@ -9,6 +9,10 @@ use modules::wire::{Response, Status};
 const COVER: &str = "(sensitive)";
 /// Shorter texts are covered only where they are a whole value: within others they would be found by chance.
 const SHORTEST: usize = 4;
+/// Arguments that make a program: what it prints may be anything that was made of them.
+const PROGRAM: [&str; 4] = ["_raw_params", "cmd", "argv", "stdin"];
+/// Returns in which a program's words stand.
+const WORDS: [&str; 6] = ["cmd", "stdout", "stderr", "stdout_lines", "stderr_lines", "msg"];
 /// Shorter lines of a secret text are not looked for one by one.
 const SHORTEST_LINE: usize = 8;
 
@@ -16,6 +20,8 @@ const SHORTEST_LINE: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Covered {
     texts: Vec<String>,
+    /// Whether a program's line or input is secret: then all it says is.
+    program: bool,
 }
 
 impl Covered {
@@ -33,7 +39,13 @@ impl Covered {
         // What contains another goes first, so that no rest of it stays.
         texts.sort_by_key(|t| std::cmp::Reverse(t.len()));
         texts.dedup();
-        Covered { texts }
+        Covered { texts, program: false }
+    }
+
+    /// Those in a task's arguments and in `others`.
+    pub(super) fn of_task(args: &Map, others: &[Value], vault: &Vault) -> Covered {
+        let program = args.iter().any(|(name, value)| value.has_secret() && name.as_str().is_some_and(|n| PROGRAM.contains(&n)));
+        Covered { program, ..Covered::of(args.values().chain(others), vault) }
     }
 
     /// Marks values that repeat a secret, and covers it in texts.
@@ -46,7 +58,7 @@ impl Covered {
         response.warnings.iter_mut().for_each(|w| *w = self.text(w));
         match &mut response.status {
             Status::Failed(failure) => {
-                failure.message = self.text(&failure.message);
+                failure.message = if self.program { COVER.into() } else { self.text(&failure.message) };
                 failure.hint = failure.hint.as_deref().map(|h| self.text(h));
                 self.map(&mut failure.returns);
             }
@@ -56,7 +68,7 @@ impl Covered {
     }
 
     fn change(&self, change: &mut Change) {
-        change.name = self.text(&change.name);
+        change.name = if self.program && change.kind == "command" { COVER.into() } else { self.text(&change.name) };
         for field in &mut change.fields {
             field.before = self.value(&field.before);
             field.after = self.value(&field.after);
@@ -65,7 +77,10 @@ impl Covered {
 
     /// Marks the values that repeat a secret.
     pub(super) fn map(&self, map: &mut Map) {
-        map.values_mut().for_each(|v| *v = self.value(v));
+        for (name, value) in map {
+            let said = self.program && name.as_str().is_some_and(|n| WORDS.contains(&n));
+            *value = if said { value.clone().into_secret() } else { self.value(value) };
+        }
     }
 
     fn value(&self, value: &Value) -> Value {
@@ -129,6 +144,14 @@ mod tests {
         assert_eq!(failure.returns["stdout"].as_str(), Some("using S3cret!\n"), "later tasks can use it");
         assert_eq!((response.changes[0].name.as_str(), response.warnings[0].as_str()), ("(sensitive)", "(sensitive)"));
         assert_eq!(response.changes[0].fields[0].after.redacted().to_string(), "(sensitive)");
+    }
+
+    #[test]
+    fn what_a_program_says_is_as_secret_as_its_line() {
+        let args: Map = [("_raw_params".into(), Value::str("tr a-z A-Z <<< abc").into_secret())].into_iter().collect();
+        let mut returns: Map = [("stdout".into(), Value::str("ABC")), ("rc".into(), Value::Int(0))].into_iter().collect();
+        Covered::of_task(&args, &[], &Vault::default()).map(&mut returns);
+        assert_eq!(Value::from(returns).redacted().to_string(), "{'stdout': '(sensitive)', 'rc': 0}");
     }
 
     #[test]

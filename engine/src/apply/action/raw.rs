@@ -20,7 +20,7 @@ pub(super) async fn raw(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Pe
         return Ok(Performed::unknown(format!("runs a line that depends on {what}")));
     }
     let shown = line.redacted().to_string();
-    let covered = Covered::of([line], at.run.templates.vault());
+    let covered = Covered::of_task(args, &[], at.run.templates.vault());
     let line = line.reveal().to_string();
     let change = Change::new(Action::Run, "command", shown);
     let mut returns = Map::new();
@@ -42,14 +42,14 @@ pub(super) async fn raw(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Pe
     returns.insert("stderr".into(), output.errors().into());
     covered.map(&mut returns);
     let done = Performed { changed: Changed::Yes, changes: vec![change], delegate: target.delegate, ..Performed::ok(returns) };
-    Ok(super::shield::Shield::of(args).cover(match output.success() {
+    Ok(match output.success() {
         true => done,
         false => {
             let mut done = done;
             done.returns.insert("msg".into(), "non-zero return code".into());
             Performed { status: Status::Failed, message: Some(format!("the command exited with code {}", output.code)), ..done }
         }
-    }))
+    })
 }
 
 /// Text as one word of a POSIX shell.
