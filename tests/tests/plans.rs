@@ -1,7 +1,5 @@
 //! Plans on fresh hosts, where most of what tasks rely on is still to come.
 
-#![expect(clippy::unwrap_used, reason = "a case may panic")]
-
 use tests::tree::State;
 use tests::{Hosts, Program};
 
