@@ -24,6 +24,6 @@ pub fn commands() -> Vec<String> {
 /// The arguments of a README line that runs `engine`, in one of the ways to run it; `None` for other programs.
 pub fn engine_arguments(command: &str) -> Option<Vec<&str>> {
     let command = command.strip_prefix("cargo build --release && ").unwrap_or(command);
-    let rest = command.strip_prefix("cargo run --release -- ").or_else(|| command.strip_prefix("engine "))?;
+    let rest = command.strip_prefix("cargo run --release --bin engine -- ").or_else(|| command.strip_prefix("engine "))?;
     Some(rest.split(' ').collect())
 }

@@ -20,6 +20,8 @@ fn every_command_is_run_by_a_case() {
     for command in commands() {
         let elsewhere = ["tests/run", "tests/bench", "cd vagrant && vagrant up"];
         let known = engine_arguments(&command).is_some_and(|args| args.iter().any(|a| a.starts_with("inventory/")) || args[0] == "modules");
+        // The workspace has several programs: without its name, cargo runs none.
+        assert!(!command.contains("cargo run") || command.contains(" --bin "), "`{command}` does not say which program");
         assert!(known || elsewhere.contains(&command.as_str()), "no case runs `{command}`");
         if let Some(path) = command.split(' ').next().filter(|c| c.starts_with("tests/")) {
             assert!(repository().join(path).is_file(), "there is no {path}");
