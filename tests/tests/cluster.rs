@@ -8,7 +8,7 @@ use tests::checkout::Checkout;
 use tests::program::{built, repository};
 use tests::readme::{commands, engine_arguments};
 use tests::tree::State;
-use tests::{Hosts, Program, Run};
+use tests::{Hosts, Program, Run, soon};
 
 /// Where agents are kept between runs: the one thing that a plan leaves on a host.
 const AGENTS: [&str; 2] = ["root/.cache", "home/ubuntu/.cache"];
@@ -74,17 +74,12 @@ impl Cluster {
     fn expect_connected(&self, count: usize) {
         let mut digests = Vec::new();
         for index in 0..count {
-            let reached = |status: &Value| status["peers"].as_array().unwrap().len() == count - 1;
-            let mut status = self.status(index, (index + 1) % count);
             // The playbook waits until every pair is connected; that both ends dialed takes a moment more.
-            for _ in 0..20 {
-                if reached(&status) {
-                    break;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(250));
-                status = self.status(index, (index + 1) % count);
-            }
-            assert!(reached(&status), "node-{index}: {status}");
+            let status = soon(|| {
+                let status = self.status(index, (index + 1) % count);
+                (status["peers"].as_array().unwrap().len() == count - 1).then_some(status)
+            });
+            let status = status.unwrap_or_else(|| panic!("node-{index}: {}", self.status(index, index)));
             assert_eq!((&status["validators"], &status["contract_validators"]), (&count.into(), &count.into()));
             digests.push(status["genesis"].clone());
         }

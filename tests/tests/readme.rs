@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a case may panic")]
 
 use serde_json::Value;
-use tests::Program;
 use tests::checkout::Checkout;
 use tests::program::repository;
 use tests::readme::{commands, engine_arguments};
 use tests::sandbox::Sandbox;
+use tests::{Program, soon};
 
 /// What `/status` of the nodes at these query ports answers.
 fn statuses(sandbox: &Sandbox, ports: &[u16]) -> Vec<Value> {
@@ -44,9 +44,11 @@ fn the_local_cluster_comes_up_stays_and_goes() {
     assert_eq!(first, &["apply", "--yes", "-i", "inventory/local.yaml"]);
     engine(&["plan", "--detailed-exitcode", "-i", "inventory/local.yaml"]).run().expect(2);
     engine(first).run().expect(0);
-    let nodes = statuses(&sandbox, &[9999, 10009, 10019, 10029]);
+    let all_reached = |nodes: &Vec<Value>| nodes.iter().all(|node| node["peers"].as_array().unwrap().len() == 3);
+    // The playbook waits until every pair is connected; that both ends dialed takes a moment more.
+    let nodes =
+        soon(|| Some(statuses(&sandbox, &[9999, 10009, 10019, 10029])).filter(all_reached)).expect("a node did not reach all others");
     for node in &nodes {
-        assert_eq!(node["peers"].as_array().unwrap().len(), 3, "{node}");
         assert_eq!((&node["validators"], &node["contract_validators"]), (&4.into(), &4.into()), "{node}");
         assert_eq!(node["genesis"], nodes[0]["genesis"]);
     }
