@@ -78,7 +78,9 @@ impl Apply {
             print(&plan_text::changes(&recorder.plan(), Paint::stdout()));
         }
         let counts: Vec<_> = run.progress.counts().into_iter().map(|(host, counts, _)| (host, counts)).collect();
-        eprint!("{}", live.finish(&counts));
+        if done.is_ok() || !counts.is_empty() {
+            eprint!("{}", live.finish(&counts));
+        }
         done?;
         if interrupted.load(Ordering::Relaxed) {
             return Ok(EXIT_INTERRUPTED);
