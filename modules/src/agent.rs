@@ -4,6 +4,7 @@
 //! the modules; the caller's writes. Standard input and output are the wire, which no program that a module starts inherits.
 
 use crate::host::command::Children;
+use crate::host::files::sync_directories;
 use crate::host::{Blobs, Host};
 use crate::module::{Failure, Foresight, Halt, Module, Outcome};
 use crate::registry;
@@ -105,7 +106,10 @@ fn run_all(find: Find, mut host: Host, jobs: &Receiver<ToAgent>, events: &Sender
                 Ok(()) => continue,
                 Err(_) => Event::Lost(io::Error::new(io::ErrorKind::InvalidData, "the plan's memory of this host cannot be read")),
             },
-            ToAgent::Stop => Event::Stopped,
+            ToAgent::Stop => {
+                sync_directories();
+                Event::Stopped
+            }
             ToAgent::Blob { .. } | ToAgent::NoBlob { .. } => continue,
         };
         if events.send(event).is_err() {

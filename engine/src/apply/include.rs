@@ -126,21 +126,10 @@ fn one(at: &At<'_>, step: &Step, scope: &HostScope, locals: Map) -> Result<(Answ
 }
 
 fn role_call(at: &At<'_>, text: &dyn Fn(&str) -> Option<String>, args: &Map) -> Result<RoleCall> {
-    let known = [
-        "name",
-        "role",
-        "tasks_from",
-        "handlers_from",
-        "vars_from",
-        "defaults_from",
-        "public",
-        "apply",
-        "allow_duplicates",
-        "rolespec_validate",
-    ];
+    let known = crate::graph::actions::ROLE;
     if let Some(wrong) = args.keys().map(Value::to_string).find(|k| !known.contains(&k.as_str())) {
         let error = Diagnostic::input(format!("`include_role` has no argument `{wrong}`")).at(&at.task.action.place);
-        return Err(Box::new(error.nearest(&wrong, known)));
+        return Err(Box::new(error.nearest(&wrong, known.iter().copied())));
     }
     let name = text("name").or_else(|| text("role"));
     Ok(RoleCall {

@@ -20,7 +20,8 @@ pub(crate) fn find(name: &str) -> Option<&'static Action> {
     ACTIONS.iter().find(|action| action.name == name)
 }
 
-const ROLE: &[&str] = &[
+/// Arguments of tasks that import or include a role.
+pub(crate) const ROLE: &[&str] = &[
     "name",
     "role",
     "tasks_from",

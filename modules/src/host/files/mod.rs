@@ -11,6 +11,7 @@ mod tests;
 
 use super::Host;
 use std::path::PathBuf;
+pub(crate) use system::sync_directories;
 
 /// Files of a host.
 pub struct Files<'a> {

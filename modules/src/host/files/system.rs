@@ -3,11 +3,13 @@
 use super::{FileKind, Stat};
 use crate::host::command::words_of;
 use crate::module::{Failure, Halt};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// Owner, group, permission bits and times to end with.
@@ -172,7 +174,7 @@ pub(super) fn write(path: &Path, content: &[u8], attributes: &Attributes) -> io:
     set_times(&temporary.file, attributes.times)?;
     temporary.file.sync_all()?;
     temporary.rename(path)?;
-    sync_directory(directory);
+    sync_later(directory);
     Ok(())
 }
 
@@ -196,10 +198,21 @@ fn moment(seconds: f64) -> SystemTime {
     at.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Makes a rename or removal outlast a power failure; file systems that cannot are left to their own ways.
-fn sync_directory(directory: &Path) {
-    if let Ok(open) = File::open(directory) {
-        let _ = open.sync_all();
+/// Directories whose entries have changed since they were last synced.
+static CHANGED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Remembers that a directory's new entry is to outlast a power failure.
+fn sync_later(directory: &Path) {
+    CHANGED.lock().unwrap_or_else(PoisonError::into_inner).insert(directory.to_path_buf());
+}
+
+/// Makes what was renamed outlast a power failure: once for all files of a directory, at the end of a run. Until then a failure
+/// leaves the old content, whole. File systems that cannot sync a directory are left to their own ways.
+pub(crate) fn sync_directories() {
+    for directory in std::mem::take(&mut *CHANGED.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if let Ok(open) = File::open(directory) {
+            let _ = open.sync_all();
+        }
     }
 }
 
@@ -242,7 +255,7 @@ fn put(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     fs::rename(&beside, path).inspect_err(|_| {
         let _ = fs::remove_file(&beside);
     })?;
-    sync_directory(directory);
+    sync_later(directory);
     Ok(())
 }
 

@@ -84,7 +84,7 @@ impl Units<'_> {
         if unit.exists() || self.host.is_live() {
             return Ok(unit);
         }
-        if let Some(content) = self.planned_file(name) {
+        if let Some(content) = self.unit_file(name) {
             return Ok(predicted(&content));
         }
         if let Some(why) = self.host.may_still_come() {
@@ -96,6 +96,11 @@ impl Units<'_> {
     /// Makes the unit be what is desired; records one change with all that differs, and one for a restart or reload.
     pub fn converge(&mut self, name: &str, desired: &DesiredUnit) -> Result<Unit, Halt> {
         let mut unit = self.observe(name)?;
+        if !unit.exists() && self.host.is_live() && self.unit_file(name).is_some() {
+            // The manager keeps what it once looked for in vain until it reads its files again.
+            self.reload_manager()?;
+            unit = self.observe(name)?;
+        }
         if !unit.exists() && desired.masked.is_none() && self.scope != Scope::Global {
             return Err(self.not_found(name));
         }
@@ -288,8 +293,8 @@ impl Units<'_> {
         })
     }
 
-    /// A unit file that this plan has written.
-    fn planned_file(&mut self, name: &str) -> Option<String> {
+    /// The unit's file as this run sees it: on the host, or written by the plan.
+    fn unit_file(&mut self, name: &str) -> Option<String> {
         let template = name.split_once('@').map(|(stem, rest)| format!("{stem}@.{}", rest.rsplit('.').next().unwrap_or("service")));
         let home = self.host.expand_home("~/.config/systemd/user");
         let folders: &[&Path] = match self.scope {
