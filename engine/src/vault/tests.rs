@@ -1,3 +1,5 @@
+//! Envelopes against what ansible-vault wrote, and what is wrong with damaged ones.
+
 use super::*;
 
 /// Made by ansible-vault 2.19.14 with the password `geheim`: `hello secret\n`.
