@@ -49,6 +49,8 @@ pub struct Diagnostic {
     pub kind: Kind,
     /// What is wrong, in one short sentence without a full stop.
     pub summary: String,
+    /// How Ansible words it: playbooks look for these words in a result's `msg`. Nothing where the summary serves.
+    pub said: Option<String>,
     /// Where.
     pub place: Option<Place>,
     /// What to say under the marked text; the summary's details.
@@ -62,7 +64,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error without a place yet.
     pub fn new(kind: Kind, summary: impl Into<String>) -> Diagnostic {
-        Diagnostic { kind, summary: summary.into(), place: None, label: None, notes: Vec::new(), hints: Vec::new() }
+        Diagnostic { kind, summary: summary.into(), said: None, place: None, label: None, notes: Vec::new(), hints: Vec::new() }
     }
     /// An error in a file or option.
     pub fn input(summary: impl Into<String>) -> Diagnostic {
@@ -77,6 +79,22 @@ impl Diagnostic {
     pub fn at(mut self, place: &Place) -> Diagnostic {
         self.place.get_or_insert_with(|| place.clone());
         self
+    }
+    /// Says it in Ansible's words, for results.
+    #[must_use]
+    pub fn said(mut self, words: impl Into<String>) -> Diagnostic {
+        self.said = Some(words.into());
+        self
+    }
+    /// Says before Ansible's words what was done when it went wrong.
+    #[must_use]
+    pub fn said_while(mut self, doing: &str) -> Diagnostic {
+        self.said = Some(format!("{doing}: {}", self.words()));
+        self
+    }
+    /// Ansible's words, else the summary.
+    pub fn words(&self) -> &str {
+        self.said.as_ref().unwrap_or(&self.summary)
     }
     /// Says what the marked text is.
     #[must_use]

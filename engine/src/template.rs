@@ -10,6 +10,7 @@ mod lookups;
 mod macros;
 mod methods;
 mod objects;
+mod operators;
 mod predicates;
 mod render;
 mod rewrite;
@@ -127,7 +128,15 @@ impl Templates {
     /// # Errors
     /// As for [`Templates::value`], at the place in the file; `place` is the file's start.
     pub fn text(&self, text: &str, place: &Place, scope: &Arc<dyn Scope>) -> Result<Value> {
-        render::file(text, place, &self.frame(scope))
+        render::file(text, &[], place, &self.frame(scope))
+    }
+
+    /// The same, read with Jinja's options (`trim_blocks`, `block_start_string`, …) where the file's header has none.
+    ///
+    /// # Errors
+    /// As for [`Templates::text`].
+    pub fn file(&self, text: &str, options: &[(&str, String)], place: &Place, scope: &Arc<dyn Scope>) -> Result<Value> {
+        render::file(text, options, place, &self.frame(scope))
     }
 
     /// Runs a lookup as `with_NAME:` does; the answer is a list.
@@ -137,6 +146,15 @@ impl Templates {
     pub fn lookup(&self, name: &str, terms: &Node, scope: &Arc<dyn Scope>) -> Result<Value> {
         lookups::with(name, terms, &self.frame(scope))
     }
+}
+
+/// The bytes of a text in an encoding; without a name in UTF-8.
+///
+/// # Errors
+/// Unknown encodings, and characters that one does not have.
+pub fn encoded(text: &str, encoding: &str) -> Result<Vec<u8>> {
+    let wrong = |e: minijinja::Error| Box::new(crate::error::Diagnostic::input(e.detail().unwrap_or("unknown encoding")));
+    filters::charset::encoded(text, encoding).map_err(wrong)
 }
 
 /// What a condition says.

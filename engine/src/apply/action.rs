@@ -87,20 +87,23 @@ impl Performed {
         if error.kind == Kind::Unknown {
             return Performed::unknown(error.summary.clone());
         }
-        let mut message = error.summary.clone();
-        if let Some(place) = &error.place {
-            message = format!("{place}: {message}");
-        }
-        for note in &error.notes {
-            message.push_str(&format!("\n{note}"));
-        }
+        let message = format!("Task failed: {}", told(error));
         let (hint, problem) = (error.hints.first().cloned(), Some(Arc::new(error.clone())));
-        Performed { broken: true, hint, problem, ..Performed::failed(message) }
+        let returns = Map::from_iter([("exception".into(), error.render(false).into())]);
+        Performed { broken: true, hint, problem, returns, ..Performed::failed(message) }
     }
 
     /// The host could not be reached.
     pub(in crate::apply) fn unreachable(error: &Diagnostic) -> Performed {
-        Performed { status: Status::Unreachable, ..Performed::broken(error) }
+        Performed { status: Status::Unreachable, message: Some(told(error)), ..Performed::broken(error) }
+    }
+}
+
+/// An error as results tell it.
+fn told(error: &Diagnostic) -> String {
+    match &error.said {
+        Some(words) => words.clone(),
+        None => error.notes.iter().fold(error.summary.clone(), |text, note| format!("{text}\n{note}")),
     }
 }
 
@@ -183,12 +186,25 @@ pub(in crate::apply) fn arguments(at: &At<'_>, scope: &HostScope) -> Result<Map>
         }
     }
     for (name, node) in &action.args {
-        args.insert(Value::str(name), run.templates.value(node, &shared)?);
+        let value = run.templates.value(node, &shared).map_err(|e| Box::new(unresolved(*e, &action.module, name)))?;
+        let name = match name.contains("{{") {
+            true => run.templates.value(&Node::new(node.place().clone(), crate::yaml::Data::Str(name.as_str().into())), &shared)?,
+            false => Value::str(name),
+        };
+        args.insert(name, value);
     }
     if let Some(free_form) = &action.free_form {
-        args.insert("_raw_params".into(), run.templates.value(free_form, &shared)?);
+        let value = run.templates.value(free_form, &shared).map_err(|e| Box::new(unresolved(*e, &action.module, "_raw_params")))?;
+        args.insert("_raw_params".into(), value);
     }
     Ok(super::task::without_omitted(args))
+}
+
+/// The error for an argument that cannot be rendered, in Ansible's words.
+fn unresolved(error: Diagnostic, module: &str, argument: &str) -> Diagnostic {
+    let module = if module.contains('.') { module.to_owned() } else { format!("ansible.builtin.{module}") };
+    let resolving = error.said_while(&format!("Error while resolving value for '{argument}'"));
+    resolving.said_while(&format!("Finalization of task args for '{module}' failed"))
 }
 
 fn defaults(at: &At<'_>, scope: &HostScope) -> Result<Map> {

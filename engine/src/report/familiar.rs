@@ -121,6 +121,9 @@ impl Familiar {
             plan_text::diffs(result, p).iter().for_each(|d| say(d));
         }
         let details = self.details(task, result);
+        if let Some(problem) = result.problem.as_ref().filter(|_| !result.hidden) {
+            eprintln!("{}", problem.render(self.paint.colour).trim_end());
+        }
         say(&match result.status {
             Status::Failed if result.item.is_some() => p.red(&format!("failed: [{host}]{item}{details}")),
             Status::Failed => p.red(&format!("fatal: [{host}]: FAILED!{details}")),

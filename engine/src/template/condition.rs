@@ -48,7 +48,7 @@ fn template(text: &str) -> Option<String> {
 
 fn expression(text: &str, node: &Node, frame: &Arc<Frame>) -> Result<Condition> {
     let Some(template) = template(text) else { return Ok(Condition::True) };
-    let value = settled(node.place(), frame, || evaluate(&template, node.place(), frame))?;
+    let value = settled(node.place(), frame, || evaluate(&template, node.place(), frame)).map_err(|e| Box::new(unanswered(*e)))?;
     if let Some(what) = value.first_unknown() {
         return Ok(Condition::Unknown(what.to_owned()));
     }
@@ -58,9 +58,23 @@ fn expression(text: &str, node: &Node, frame: &Arc<Frame>) -> Result<Condition> 
     }
 }
 
+/// The error for a condition that cannot be evaluated, in Ansible's words.
+fn unanswered(error: Diagnostic) -> Diagnostic {
+    match error.words().strip_prefix("Syntax error in template: ") {
+        Some(rest) => {
+            let words = format!("Syntax error in expression: {}", rest.replace("end of print statement", "end of template"));
+            error.said(words)
+        }
+        None => error.said_while("Error while evaluating conditional"),
+    }
+}
+
 fn not_boolean(value: &Value) -> Diagnostic {
     let kind = value.type_name();
-    let error = Diagnostic::new(Kind::Template, format!("a condition must be true or false, this one is of type {kind}"));
+    let truth = if value.truthy() { "True" } else { "False" };
+    let python = super::convert::python_name(value);
+    let words = format!("Conditional result ({truth}) was derived from value of type '{python}'. Conditionals must have a boolean result.");
+    let error = Diagnostic::new(Kind::Template, format!("a condition must be true or false, this one is of type {kind}")).said(words);
     match value {
         Value::Str(_) => error.hint("add `| bool` to read the text as a truth value"),
         Value::List(_) | Value::Map(_) => error.hint("add `| length > 0` to ask whether it has entries"),

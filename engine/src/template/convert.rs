@@ -22,6 +22,36 @@ pub(super) fn live(value: Value) -> Live {
     }
 }
 
+/// The name of a value's type in Python.
+pub(super) fn python_type(value: &Live) -> &'static str {
+    match value.kind() {
+        ValueKind::None => "NoneType",
+        ValueKind::Bool => "bool",
+        ValueKind::Number if value.is_integer() => "int",
+        ValueKind::Number => "float",
+        ValueKind::String => "str",
+        ValueKind::Bytes => "bytes",
+        ValueKind::Map => super::scope::python_type(value).unwrap_or("dict"),
+        _ if value.is_tuple() => "tuple",
+        ValueKind::Seq | ValueKind::Iterable => "list",
+        ValueKind::Undefined => "Undefined",
+        _ => super::filters::dates::python_type(value).unwrap_or("object"),
+    }
+}
+
+/// The name of a datum's type in Python.
+pub(super) fn python_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "int",
+        Value::Float(_) => "float",
+        Value::List(_) => "list",
+        Value::Map(_) => "dict",
+        _ => "str",
+    }
+}
+
 fn undefined() -> Error {
     Error::from(ErrorKind::UndefinedError)
 }
@@ -90,6 +120,23 @@ fn container(value: &Live) -> Result<Value, Error> {
     }
 }
 
+/// The same without what is undefined in containers.
+pub(super) fn defined(value: &Live) -> Result<Value, Error> {
+    let kept = |slot: Slot| match slot.settle(None) {
+        Slot::Undefined(_) => None,
+        Slot::Live(inner) => Some(defined(&inner)),
+        other => Some(other.data()),
+    };
+    if let Some(list) = value.downcast_object_ref::<List>() {
+        return list.slots().into_iter().filter_map(kept).collect::<Result<Vec<_>, _>>().map(Value::list);
+    }
+    if let Some(dict) = value.downcast_object_ref::<Dict>() {
+        let pairs = dict.slots().into_iter().filter_map(|(k, slot)| kept(slot).map(|v| Ok((data(&k)?, v?))));
+        return pairs.collect::<Result<Map, Error>>().map(Value::from);
+    }
+    data(value)
+}
+
 /// The same for filters, which need to see all of it: what is unknown in it stops them, what is secret marks their result.
 pub(super) fn argument(value: &Live) -> Result<Value, Error> {
     let value = data(value)?;
@@ -127,7 +174,7 @@ fn write(value: &Live, out: &mut String) -> Result<(), Error> {
         ValueKind::String => out.push_str(&python_quoted(value.as_str().unwrap_or_default())),
         ValueKind::Bytes => out.push_str(&python_quoted(&String::from_utf8_lossy(value.as_bytes().unwrap_or_default()))),
         ValueKind::Map => write_map(value, out)?,
-        _ if value.is_tuple() => {
+        _ if value.is_tuple() || super::filters::is_group(value) => {
             write_items(value, out, '(')?;
             out.push_str(if value.len() == Some(1) { ",)" } else { ")" });
         }

@@ -96,6 +96,11 @@ pub(super) fn missed_entry(key: &str, owner: Owner, cause: Option<Diagnostic>) {
     record(Miss { key: key.to_owned(), owner: Some(owner), cause });
 }
 
+/// The name that was last asked for in vain.
+pub(super) fn last_miss() -> Option<String> {
+    MISSES.with_borrow(|m| m.last().map(|miss| miss.key.clone()))
+}
+
 /// Forgets what earlier templates asked for in vain.
 pub(super) fn forget_misses() {
     MISSES.take();
@@ -118,12 +123,12 @@ pub(super) fn diagnose(error: &Error, place: &Place, file: Option<usize>, frame:
     }
     let diagnostic = match deepest.kind() {
         ErrorKind::UndefinedError => undefined(deepest, frame),
-        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => unknown_name(deepest),
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => unknown_name(deepest).said_while("Syntax error in template"),
         ErrorKind::SyntaxError | ErrorKind::BadEscape => {
             return unreadable(deepest, place, file);
         }
         _ if undefined_in_detail(deepest).is_some() => undefined(deepest, frame),
-        _ => Diagnostic::new(Kind::Template, sentence(deepest)),
+        _ => Diagnostic::new(Kind::Template, sentence(deepest)).said_while("Error rendering template"),
     };
     let at = spot(deepest, place, file, subject(&diagnostic));
     diagnostic.at(&at)
@@ -137,7 +142,34 @@ fn subject(error: &Diagnostic) -> Option<&str> {
 /// The message for a template that cannot be read.
 pub(super) fn unreadable(error: &Error, place: &Place, file: Option<usize>) -> Diagnostic {
     let detail = error.detail().unwrap_or("syntax error").replace("end of variable block", "end of the expression");
-    Diagnostic::new(Kind::Template, format!("cannot read this template: {detail}")).at(&spot(error, place, file, None))
+    let words = format!("Syntax error in template: {}", python_words(&detail));
+    Diagnostic::new(Kind::Template, format!("cannot read this template: {detail}")).said(words).at(&spot(error, place, file, None))
+}
+
+/// A syntax error in Jinja's words.
+fn python_words(detail: &str) -> String {
+    detail.replace("end of the expression", "end of print statement").replace('`', "'")
+}
+
+/// The error of a filter, test or lookup, in Ansible's words; what is undefined or unknown stays what it is.
+pub(super) fn of_plugin(kind: &str, name: &str, error: Error) -> Error {
+    let mut deepest: &(dyn std::error::Error + 'static) = &error;
+    let mut problem = None;
+    loop {
+        problem = deepest.downcast_ref::<Problem>().or(problem);
+        match deepest.source() {
+            Some(inner) => deepest = inner,
+            None => break,
+        }
+    }
+    let diagnostic = match (problem, deepest.downcast_ref::<Error>().unwrap_or(&error)) {
+        (Some(problem), _) if problem.0.kind == Kind::Undefined => return error,
+        (Some(problem), _) => problem.0.clone(),
+        (None, e) if e.kind() == ErrorKind::UndefinedError || undefined_in_detail(e).is_some() => return error,
+        (None, e) if matches!(e.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest) => unknown_name(e),
+        (None, e) => Diagnostic::new(Kind::Template, sentence(e)),
+    };
+    carry(diagnostic.said_while(&format!("The {kind} plugin '{name}' failed")))
 }
 
 fn sentence(error: &Error) -> String {
@@ -156,7 +188,7 @@ fn unknown_name(error: &Error) -> Diagnostic {
         _ => super::predicates::names().collect(),
     };
     let what = if error.kind() == ErrorKind::UnknownFilter { "filter" } else { "test" };
-    Diagnostic::new(Kind::Template, format!("there is no {what} `{name}`")).nearest(name, known)
+    Diagnostic::new(Kind::Template, format!("there is no {what} `{name}`")).said(format!("No {what} named '{name}'.")).nearest(name, known)
 }
 
 /// The engine's own words for what is undefined: "`a.b` is undefined".
@@ -174,8 +206,14 @@ fn undefined(error: &Error, frame: &Frame) -> Diagnostic {
     let Some(miss) = miss else {
         let name = if expression.is_empty() { "a value in this template" } else { expression };
         return match expression.rsplit_once('.') {
-            Some((owner, key)) => Diagnostic::new(Kind::Undefined, format!("`{owner}` has no attribute `{key}`")),
-            None => Diagnostic::new(Kind::Undefined, format!("`{name}` is undefined")),
+            Some((owner, key)) => {
+                let error = Diagnostic::new(Kind::Undefined, format!("`{owner}` has no attribute `{key}`"));
+                match type_of(owner, frame) {
+                    Some(kind) => error.said(no_attribute(&kind, key)),
+                    None => error,
+                }
+            }
+            None => Diagnostic::new(Kind::Undefined, format!("`{name}` is undefined")).said(format!("'{name}' is undefined")),
         };
     };
     if let Some(cause) = miss.cause {
@@ -188,16 +226,38 @@ fn undefined(error: &Error, frame: &Frame) -> Diagnostic {
         None => {
             let names = frame.names();
             let known = names.iter().map(String::as_str).filter(|n| *n != miss.key);
-            Diagnostic::new(Kind::Undefined, format!("`{}` is undefined", miss.key)).nearest(&miss.key, known)
+            Diagnostic::new(Kind::Undefined, format!("`{}` is undefined", miss.key))
+                .said(format!("'{}' is undefined", miss.key))
+                .nearest(&miss.key, known)
         }
         Some(Owner { name, has, known }) => {
             let names = known.names();
             let name = name.map(|o| o.to_string()).or_else(|| owner_part(expression));
             let owner = name.map_or_else(|| "the dictionary".into(), |name| format!("`{name}`"));
             let known = names.iter().map(String::as_str).filter(|n| *n != miss.key);
-            Diagnostic::new(Kind::Undefined, format!("{owner} has no {has} `{}`", miss.key)).nearest(&miss.key, known)
+            let words = match has {
+                "host" => format!("hostvars['{}']", miss.key),
+                "variable" => no_attribute("HostVarsVars", &miss.key),
+                _ => no_attribute("dict", &miss.key),
+            };
+            Diagnostic::new(Kind::Undefined, format!("{owner} has no {has} `{}`", miss.key)).said(words).nearest(&miss.key, known)
         }
     }
+}
+
+fn no_attribute(kind: &str, key: &str) -> String {
+    match key.parse::<i64>() {
+        Ok(index) => format!("object of type '{kind}' has no attribute {index}"),
+        Err(_) => format!("object of type '{kind}' has no attribute '{key}'"),
+    }
+}
+
+/// The type of what an expression gives, if it gives something.
+fn type_of(expression: &str, frame: &Frame) -> Option<String> {
+    let frame = frame.shared()?;
+    let template = format!("{{{{ ({expression}) | type_debug }}}}");
+    let found = super::taint::isolated(|| super::render::evaluate(&template, &crate::source::Place::nowhere("type"), &frame)).0.ok()?;
+    found.as_str().filter(|t| *t != "Undefined").map(str::to_owned)
 }
 
 fn owner_part(expression: &str) -> Option<String> {

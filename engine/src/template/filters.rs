@@ -1,5 +1,6 @@
 //! Jinja's and Ansible's filters, by what they work on.
 
+pub(in crate::template) mod charset;
 pub(super) mod dates;
 pub(super) mod dice;
 mod dicts;
@@ -19,12 +20,14 @@ mod yaml;
 
 use super::call::Call;
 use super::convert::{argument, live};
+use super::errors::of_plugin;
 use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, State, Value as Live};
 use modules::value::Value;
 
 pub(super) use paths::{expanded_user, glob};
-pub(super) use patterns::pattern;
+pub(super) use patterns::{glob_regex, pattern};
+pub(super) use select::is_group;
 
 /// A filter on data.
 type Pure = fn(&Value, &Call) -> Result<Value, Error>;
@@ -55,6 +58,10 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     pure.chain(HANDING.iter().flat_map(|t| t.iter().map(|(n, _)| *n)))
 }
 
+fn failed(name: &str, error: Error) -> Error {
+    of_plugin("filter", &format!("ansible.builtin.{name}"), error)
+}
+
 /// Adds them to an environment.
 pub(super) fn add(environment: &mut Environment<'static>) {
     for (name, filter) in PURE.iter().flat_map(|t| t.iter()) {
@@ -65,7 +72,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
                 return Ok(call.value);
             }
             let value = argument(&call.value)?;
-            filter(&value, &call).map(live)
+            filter(&value, &call).map(live).map_err(|e| failed(name, e))
         });
     }
     for (name, filter) in HANDING.iter().flat_map(|t| t.iter()) {
@@ -76,7 +83,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
             if call.is_undefined() && !defines {
                 return Ok(call.value);
             }
-            filter(state, &call)
+            filter(state, &call).map_err(|e| failed(name, e))
         });
     }
 }

@@ -1,13 +1,16 @@
 //! Lookups: `lookup`, `query` and `with_NAME`.
 
 mod files;
+mod inline;
 mod lists;
 mod password;
+mod sequence;
 mod system;
+mod tables;
 
 use super::call::Call;
 use super::convert::{argument, live};
-use super::errors::{carry, diagnose, refuse};
+use super::errors::{carry, diagnose, of_plugin, refuse};
 use super::render::{node_value, settled};
 use super::scope::Frame;
 use crate::error::{Diagnostic, Kind, Result};
@@ -30,7 +33,8 @@ struct Request<'a> {
 
 type Lookup = fn(&Request<'_>) -> std::result::Result<Vec<Value>, Error>;
 
-const LOOKUPS: &[&[(&str, Lookup)]] = &[lists::LOOKUPS, files::LOOKUPS, system::LOOKUPS, password::LOOKUPS];
+const LOOKUPS: &[&[(&str, Lookup)]] =
+    &[lists::LOOKUPS, sequence::LOOKUPS, files::LOOKUPS, tables::LOOKUPS, system::LOOKUPS, password::LOOKUPS];
 
 impl Request<'_> {
     fn texts(&self) -> impl Iterator<Item = String> + '_ {
@@ -51,8 +55,16 @@ fn find(name: &str) -> std::result::Result<Lookup, Box<Diagnostic>> {
     let short = name.rsplit('.').next().unwrap_or(name);
     let all = || LOOKUPS.iter().flat_map(|t| t.iter());
     let found = all().find(|(n, _)| *n == short).map(|(_, l)| *l);
-    let wrong = || Diagnostic::new(Kind::Template, format!("there is no lookup `{name}`")).nearest(short, all().map(|(n, _)| *n));
+    let wrong = || {
+        Diagnostic::new(Kind::Template, format!("there is no lookup `{name}`"))
+            .said(format!("The lookup plugin '{name}' was not found."))
+            .nearest(short, all().map(|(n, _)| *n))
+    };
     found.ok_or_else(|| Box::new(wrong()))
+}
+
+fn failed(name: &str, error: Error) -> Error {
+    of_plugin("lookup", name, error)
 }
 
 /// `lookup('name', …)`, or `query('name', …)` whose answer is always a list.
@@ -67,7 +79,7 @@ pub(super) fn function(mut call: Call, wants_list: bool) -> std::result::Result<
     let found = find(&name).map_err(|d| carry(*d)).and_then(|lookup| {
         let terms = call.all()?;
         super::render::known_only("the lookup")?;
-        lookup(&Request { frame: &frame, terms, options: &call })
+        lookup(&Request { frame: &frame, terms, options: &call }).map_err(|e| failed(&name, e))
     });
     let found = match (found, errors.as_deref()) {
         (Err(_), Some("ignore" | "warn")) if !super::taint::is_unknown() => {
@@ -93,6 +105,7 @@ pub(super) fn with(name: &str, terms: &Node, frame: &Arc<Frame>) -> Result<Value
     let short = name.rsplit('.').next().unwrap_or(name);
     let value = match (short, terms.as_list()) {
         ("first_found", Some(items)) => Value::list(defined(items, frame)?),
+        ("first_found", None) => defined(std::slice::from_ref(terms), frame)?.pop().unwrap_or_else(|| Value::list([])),
         _ => node_value(terms, frame)?,
     };
     let secret = matches!(value, Value::Secret(_));
@@ -110,7 +123,7 @@ pub(super) fn with(name: &str, terms: &Node, frame: &Arc<Frame>) -> Result<Value
     let run = || {
         let request = Request { frame, terms: terms_value, options: &options };
         let found = frame
-            .run(|| lookup(&request))
+            .run(|| lookup(&request).map_err(|e| failed(name, e)))
             .map(|found| super::objects::List::new(found.into_iter().map(super::objects::Slot::Data).collect()));
         found.map(Live::from_object).map_err(|e| Box::new(diagnose(&e, terms.place(), None, frame)))
     };
@@ -118,15 +131,18 @@ pub(super) fn with(name: &str, terms: &Node, frame: &Arc<Frame>) -> Result<Value
     Ok(if secret { found.into_secret() } else { found })
 }
 
-/// The items that are defined: a file that cannot be named is not there.
+/// The items without what is undefined in them: a file that cannot be named is not there.
 fn defined(items: &[Node], frame: &Arc<Frame>) -> Result<Vec<Value>> {
-    let mut out = Vec::new();
-    for item in items {
-        match node_value(item, frame) {
-            Ok(value) => out.push(value),
-            Err(e) if e.kind == Kind::Undefined => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(out)
+    use super::objects::{List, Slot};
+    let slots = items.iter().map(|item| super::scope::pending(item, frame).settle(None)).collect();
+    let live = Live::from_object(List::new(slots));
+    let place = items.first().map_or_else(|| crate::source::Place::nowhere("terms"), |i| i.place().clone());
+    let kept = super::render::settled(&place, frame, || {
+        let kept = frame.run(|| super::convert::defined(&live)).map_err(|e| Box::new(diagnose(&e, &place, None, frame)))?;
+        Ok(Live::from_object(List::new(kept.as_list().unwrap_or_default().iter().cloned().map(Slot::Data).collect())))
+    })?;
+    Ok(match kept {
+        Value::List(items) => items.to_vec(),
+        other => vec![other],
+    })
 }

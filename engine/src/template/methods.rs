@@ -1,10 +1,9 @@
-//! The methods of Python's text, lists and dictionaries that the engine's own set lacks, and `%`.
+//! The methods of Python's text, lists and dictionaries that the engine's own set lacks.
 
 use super::call::Call;
 use super::convert::text_of;
 use super::errors::refuse;
 use super::objects::{fresh, list, pairs};
-use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Rest, Tuple, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Error, ErrorKind, State, Value as Live};
 
@@ -100,68 +99,4 @@ fn text_method(text: &str, method: &str, args: &[Live]) -> Result<Option<Live>, 
         }
         _ => return Ok(None),
     }))
-}
-
-/// Python's `%`: formatting for text, the remainder with the divisor's sign for numbers.
-pub(super) fn modulo(left: Live, right: Live) -> Result<Live, Error> {
-    if let Some(pattern) = left.as_str() {
-        let args: Vec<Live> = if right.is_tuple() { right.try_iter()?.collect() } else { vec![right] };
-        return percent(pattern, &args).map(Live::from);
-    }
-    if left.is_integer() && right.is_integer() {
-        let (x, y) = (i128::try_from(left)?, i128::try_from(right)?);
-        if y == 0 {
-            return Err(refuse("division by zero"));
-        }
-        return Ok(Live::from(((x % y) + y) % y));
-    }
-    let (x, y) = (f64::try_from(left)?, f64::try_from(right)?);
-    if y == 0.0 {
-        return Err(refuse("division by zero"));
-    }
-    Ok(Live::from(x - y * (x / y).floor()))
-}
-
-/// Python's `-`: of numbers, and of moments and the time between them.
-pub(super) fn subtract(left: Live, right: Live) -> Result<Live, Error> {
-    if let Some(result) = super::filters::dates::difference(&left, &right) {
-        return Ok(result);
-    }
-    let number = |v: &Live| v.is_number() || v.kind() == ValueKind::Bool;
-    if !number(&left) || !number(&right) {
-        super::convert::argument(&left)?;
-        super::convert::argument(&right)?;
-        return Err(refuse(format!("cannot subtract {} from {}", right.kind(), left.kind())));
-    }
-    match (left.as_i64(), right.as_i64()) {
-        (Some(x), Some(y)) if left.is_integer() && right.is_integer() => {
-            Ok(x.checked_sub(y).map_or_else(|| Live::from(i128::from(x) - i128::from(y)), Live::from))
-        }
-        _ => Ok(Live::from(float_of(left)? - float_of(right)?)),
-    }
-}
-
-fn float_of(value: Live) -> Result<f64, Error> {
-    match value.kind() {
-        ValueKind::Bool => Ok(f64::from(u8::from(value.is_true()))),
-        _ => f64::try_from(value),
-    }
-}
-
-/// `%` formatting; containers and null print as in Python.
-pub(super) fn percent(pattern: &str, args: &[Live]) -> Result<String, Error> {
-    let args = args
-        .iter()
-        .map(|a| match a.kind() {
-            ValueKind::None | ValueKind::Bool if pattern.contains("%s") => text_of(a).map(Live::from),
-            ValueKind::Seq | ValueKind::Iterable => text_of(a).map(Live::from),
-            _ => Ok(a.clone()),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    format(FormatStyle::Printf, pattern, &args)
-}
-
-/// Python's text of both, one after the other.
-pub(super) fn concatenate(left: Live, right: Live) -> Result<Live, Error> {
-    Ok(Live::from(text_of(&left)? + &text_of(&right)?))
 }

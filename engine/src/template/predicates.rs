@@ -1,8 +1,8 @@
 //! Jinja's and Ansible's tests: what stands behind `is`.
 
 use super::call::{Call, float};
-use super::convert::argument;
-use super::errors::refuse;
+use super::convert::{argument, python_name};
+use super::errors::{of_plugin, refuse};
 use super::filters::pattern;
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Value as Live};
@@ -79,8 +79,8 @@ const TESTS: &[(&str, Test)] = &[
     ("unreachable", |c| outcome(c, "unreachable")),
     ("reachable", |c| outcome(c, "unreachable").map(|u| !u)),
     ("timedout", |c| outcome(c, "timedout")),
-    ("started", |c| outcome(c, "started")),
-    ("finished", |c| outcome(c, "finished")),
+    ("started", |c| of_job(c, "started")),
+    ("finished", |c| of_job(c, "finished")),
     ("file", |c| path(c).map(|p| p.is_file())),
     ("is_file", |c| path(c).map(|p| p.is_file())),
     ("directory", |c| path(c).map(|p| p.is_dir())),
@@ -94,6 +94,13 @@ const TESTS: &[(&str, Test)] = &[
     ("same_file", same_file),
     ("is_same_file", same_file),
     ("vault_encrypted", |c| text(c).map(|t| t.starts_with("$ANSIBLE_VAULT;"))),
+    ("vaulted_file", |c| {
+        let path = path(c)?;
+        let mut start = Vec::new();
+        let read = std::fs::File::open(&path).and_then(|f| std::io::Read::read_to_end(&mut std::io::Read::take(f, 32), &mut start));
+        read.map_err(|e| refuse(format!("cannot read {}: {e}", path.display())))?;
+        Ok(crate::vault::is_encrypted(&start))
+    }),
     ("uri", |c| uri(c, &[])),
     ("url", |c| uri(c, &["ftp", "ftps", "http", "https", "smb", "sftp"])),
     ("urn", |c| text(c).map(|t| t.to_lowercase().starts_with("urn:"))),
@@ -119,7 +126,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
             if call.is_undefined() {
                 return Err(call.value.get_attr("_").err().unwrap_or_else(|| Error::from(ErrorKind::UndefinedError)));
             }
-            test(&call)
+            test(&call).map_err(|e| of_plugin("test", &format!("ansible.builtin.{name}"), e))
         });
     }
 }
@@ -197,7 +204,8 @@ fn matched(call: &Call, default: &str) -> Result<bool, Error> {
 fn outcome(call: &Call, flag: &str) -> Result<bool, Error> {
     let value = &call.value;
     if value.kind() != ValueKind::Map {
-        return Err(refuse(format!("this test needs the result of a task, not {}", argument(value)?.type_name())));
+        let kind = python_name(&argument(value)?);
+        return Err(refuse(format!("The '{flag}' test expects a dictionary, the result of a task, not {kind}")));
     }
     let found = value.get_item(&Live::from(flag))?;
     if found.is_undefined() {
@@ -211,6 +219,12 @@ fn outcome(call: &Call, flag: &str) -> Result<bool, Error> {
         return Ok(false);
     }
     Ok(argument(&found)?.truthy())
+}
+
+/// A flag of a job in the background; a task without one has started and finished.
+fn of_job(call: &Call, flag: &str) -> Result<bool, Error> {
+    let known = call.value.kind() != ValueKind::Map || !call.value.get_item(&Live::from(flag))?.is_undefined();
+    if known { outcome(call, flag) } else { Ok(true) }
 }
 
 fn path(call: &Call) -> Result<PathBuf, Error> {
@@ -300,7 +314,8 @@ fn version(call: &Call) -> Result<bool, Error> {
     let operator = call.text(1, "operator")?.unwrap_or_else(|| "eq".into());
     let kind = call.text(3, "version_type")?;
     if a.is_empty() || b.is_empty() {
-        return Err(refuse("a version to compare is empty"));
+        let which = if a.is_empty() { "Input version value" } else { "Version parameter to compare against" };
+        return Err(refuse(format!("{which} cannot be empty")));
     }
     let order = match kind.as_deref() {
         Some("semver" | "semantic") => semantic(&a).cmp(&semantic(&b)),

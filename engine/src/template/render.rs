@@ -5,7 +5,7 @@ use super::errors::{diagnose, refuse, unreadable};
 use super::objects::{self, Undefined};
 use super::rewrite::{self, rewrite};
 use super::scope::{Frame, Names};
-use super::{call, filters, globals, macros, methods, predicates, taint};
+use super::{call, filters, globals, macros, methods, operators, predicates, taint};
 use crate::error::Result;
 use crate::source::{Place, Source};
 use crate::vault::Vault;
@@ -37,30 +37,53 @@ pub(super) struct Syntax {
     block: (String, String),
     variable: (String, String),
     comment: (String, String),
+    line_statement: String,
+    line_comment: String,
+    /// How lines end.
+    pub(super) newline: String,
 }
 
 impl Default for Syntax {
     fn default() -> Syntax {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        Syntax { trim_blocks: true, lstrip_blocks: false, block: pair("{%", "%}"), variable: pair("{{", "}}"), comment: pair("{#", "#}") }
+        Syntax {
+            trim_blocks: true,
+            lstrip_blocks: false,
+            block: pair("{%", "%}"),
+            variable: pair("{{", "}}"),
+            comment: pair("{#", "#}"),
+            line_statement: String::new(),
+            line_comment: String::new(),
+            newline: "\n".to_owned(),
+        }
     }
 }
 
 impl Syntax {
     /// Reads a template's first line if it is a `#jinja2:` header; the rest is the template.
-    pub(super) fn of(text: &str) -> (Syntax, &str, usize) {
-        let mut syntax = Syntax::default();
-        let Some(header) = text.strip_prefix("#jinja2:") else { return (syntax, text, 0) };
-        let (header, body) = header.split_once('\n').unwrap_or((header, ""));
-        for option in header.split(',') {
-            let Some((name, value)) = option.split_once(':') else { continue };
-            syntax.set(name.trim(), value.trim().trim_matches(['"', '\'']));
-        }
-        (syntax, body, 1)
+    ///
+    /// # Errors
+    /// Options without a value, and unknown ones.
+    pub(super) fn of(text: &str) -> std::result::Result<(Syntax, &str, usize), Error> {
+        Syntax::default().with_header(text)
     }
 
-    /// Sets an option by Jinja's name.
-    pub(super) fn set(&mut self, name: &str, value: &str) {
+    /// The same, and what the header does not say stays.
+    pub(super) fn with_header(mut self, text: &str) -> std::result::Result<(Syntax, &str, usize), Error> {
+        let Some(header) = text.strip_prefix("#jinja2:") else { return Ok((self, text, 0)) };
+        let (header, body) = header.split_once('\n').unwrap_or((header, ""));
+        for option in header.split(',') {
+            let missing = || refuse(format!("Missing key-value separator `:` in the template's header: {}", option.trim()));
+            let (name, value) = option.split_once(':').ok_or_else(missing)?;
+            if !self.set(name.trim(), value.trim().trim_matches(['"', '\''])) {
+                return Err(refuse(format!("a template's header has no option `{}`", name.trim())));
+            }
+        }
+        Ok((self, body, 1))
+    }
+
+    /// Sets an option by Jinja's name, if it is one.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> bool {
         let truth = matches!(value.to_ascii_lowercase().as_str(), "true" | "yes" | "1");
         match name {
             "trim_blocks" => self.trim_blocks = truth,
@@ -71,12 +94,24 @@ impl Syntax {
             "variable_end_string" => self.variable.1 = value.to_owned(),
             "comment_start_string" => self.comment.0 = value.to_owned(),
             "comment_end_string" => self.comment.1 = value.to_owned(),
-            _ => {}
+            "line_statement_prefix" => self.line_statement = value.to_owned(),
+            "line_comment_prefix" => self.line_comment = value.to_owned(),
+            "newline_sequence" => self.newline = value.replace("\\r", "\r").replace("\\n", "\n"),
+            "keep_trailing_newline" => {}
+            _ => return false,
         }
+        true
     }
 
     fn config(&self) -> std::result::Result<SyntaxConfig, Error> {
-        SyntaxConfig::builder()
+        let mut builder = SyntaxConfig::builder();
+        if !self.line_statement.is_empty() {
+            builder.line_statement_prefix(self.line_statement.clone());
+        }
+        if !self.line_comment.is_empty() {
+            builder.line_comment_prefix(self.line_comment.clone());
+        }
+        builder
             .trim_blocks(self.trim_blocks)
             .lstrip_blocks(self.lstrip_blocks)
             .keep_trailing_newline(true)
@@ -144,9 +179,14 @@ fn engine(syntax: &Syntax) -> std::result::Result<Engine, Error> {
         rewrite(source, &config).map(Some)
     });
     environment.add_function(rewrite::FRESH, objects::fresh);
-    environment.add_function(rewrite::MODULO, methods::modulo);
-    environment.add_function(rewrite::CONCATENATE, methods::concatenate);
-    environment.add_function(rewrite::SUBTRACT, methods::subtract);
+    environment.add_function(rewrite::ADD, operators::add);
+    environment.add_function(rewrite::SUBTRACT, operators::subtract);
+    environment.add_function(rewrite::MULTIPLY, operators::multiply);
+    environment.add_function(rewrite::DIVIDE, operators::divide);
+    environment.add_function(rewrite::DIVIDE_FLOORED, operators::divide_floored);
+    environment.add_function(rewrite::POWER, operators::power);
+    environment.add_function(rewrite::MODULO, operators::modulo);
+    environment.add_function(rewrite::CONCATENATE, operators::concatenate);
     environment.add_function(rewrite::ITEMS, objects::items);
     environment.add_function(rewrite::GATHERING, macros::gathering);
     environment.add_global(rewrite::NOTHING, Live::from_object(objects::Nothing));
@@ -188,7 +228,7 @@ fn found(name: &str, parent: &str) -> Option<(PathBuf, String)> {
         if source.is_secret() {
             taint::secret();
         }
-        let (_, body, _) = Syntax::of(source.text());
+        let (_, body, _) = Syntax::of(source.text()).ok()?;
         Some((path, body.to_owned()))
     })
 }
@@ -322,11 +362,19 @@ pub(super) fn settled(place: &Place, frame: &Arc<Frame>, f: impl FnOnce() -> Res
     Ok(if touched.secret { value.into_secret() } else { value })
 }
 
-/// Renders a template file's text to text.
-pub(super) fn file(text: &str, place: &Place, frame: &Arc<Frame>) -> Result<Value> {
-    let (syntax, body, lines) = Syntax::of(text);
+/// Renders a template file's text to text; the file's header goes before the options.
+pub(super) fn file(text: &str, options: &[(&str, String)], place: &Place, frame: &Arc<Frame>) -> Result<Value> {
+    let mut syntax = Syntax::default();
+    for (name, value) in options {
+        syntax.set(name, value);
+    }
+    let (syntax, body, lines) = syntax.with_header(text).map_err(|e| Box::new(diagnose(&e, place, None, frame)))?;
+    let body = match body.contains('\r') || syntax.newline != "\n" {
+        true => Cow::Owned(body.replace("\r\n", "\n").replace('\r', "\n").replace('\n', &syntax.newline)),
+        false => Cow::Borrowed(body),
+    };
     settled(place, frame, || {
-        let value = evaluate_with(&syntax, body, place, Some(lines), frame)?;
+        let value = evaluate_with(&syntax, &body, place, Some(lines), frame)?;
         match value.kind() {
             ValueKind::None => Ok(Live::from("")),
             _ => text_of(&value).map(Live::from).map_err(|e| Box::new(diagnose(&e, place, Some(lines), frame))),

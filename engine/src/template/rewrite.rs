@@ -26,6 +26,16 @@ pub(super) const LOOKED: &str = "_looked";
 pub(super) const ALONE: &str = "_alone";
 /// Stands for `-`.
 pub(super) const SUBTRACT: &str = "_subtract";
+/// Stands for `+`.
+pub(super) const ADD: &str = "_add";
+/// Stands for `*`.
+pub(super) const MULTIPLY: &str = "_multiply";
+/// Stands for `/`.
+pub(super) const DIVIDE: &str = "_divide";
+/// Stands for `//`.
+pub(super) const DIVIDE_FLOORED: &str = "_divide_floored";
+/// Stands for `**`.
+pub(super) const POWER: &str = "_power";
 /// What an inline `if` without `else` gives.
 pub(super) const NOTHING: &str = "_nothing";
 /// Makes a text a list of its characters, for loops.
@@ -33,9 +43,29 @@ pub(super) const ITEMS: &str = "_items";
 /// Makes a macro take more arguments than it names.
 pub(super) const GATHERING: &str = "_gathering";
 
+const OWN: [&str; 17] = [
+    FRESH,
+    MODULO,
+    CONCATENATE,
+    CHAIN,
+    UNCHAIN,
+    LOOK,
+    LOOKED,
+    ALONE,
+    SUBTRACT,
+    ADD,
+    MULTIPLY,
+    DIVIDE,
+    DIVIDE_FLOORED,
+    POWER,
+    NOTHING,
+    ITEMS,
+    GATHERING,
+];
+
 /// Whether a name stands in rewritten templates only.
 pub(super) fn is_own(name: &str) -> bool {
-    matches!(name, FRESH | MODULO | CONCATENATE | CHAIN | UNCHAIN | LOOK | LOOKED | ALONE | SUBTRACT | NOTHING | ITEMS | GATHERING)
+    OWN.contains(&name)
 }
 
 /// One change of the source: `start..end` becomes `text`. Of edits at one offset, closing ones (`rank` 0) come first.
@@ -59,7 +89,7 @@ struct Block {
 struct Rewriter<'s> {
     tokens: Vec<(Token<'s>, usize, usize)>,
     edits: Vec<Edit>,
-    /// Between these offsets stands a `%`, `~` or `-` that becomes a comma.
+    /// Between these offsets stands an operator that becomes a comma.
     operators: Vec<(usize, usize)>,
     /// Blocks to add.
     blocks: Vec<Block>,
@@ -130,8 +160,9 @@ fn end(e: &Expr<'_>) -> usize {
     e.span().end_offset as usize
 }
 
-fn is_number(e: &Expr<'_>) -> bool {
-    matches!(e, Expr::Const(c) if c.value.is_number())
+fn is_operator(token: &Token<'_>) -> bool {
+    use Token::{Div, FloorDiv, Minus, Mod, Mul, Plus, Pow, Tilde};
+    matches!(token, Plus | Minus | Mul | Div | FloorDiv | Mod | Pow | Tilde)
 }
 
 impl Rewriter<'_> {
@@ -143,7 +174,26 @@ impl Rewriter<'_> {
         self.wrap_after(&format!("{function}("), start, end);
     }
 
+    /// Where what ends at `end` starts, with the parentheses that open before `start` and close before `end`.
+    fn balanced(&self, start: usize, end: usize) -> usize {
+        let mut depth = 0i32;
+        let mut missing = 0i32;
+        let first = self.tokens.partition_point(|(_, s, _)| *s < start);
+        for (token, ..) in self.tokens[first..].iter().take_while(|(_, _, e)| *e <= end) {
+            match token {
+                Token::ParenOpen => depth += 1,
+                Token::ParenClose => depth -= 1,
+                _ => {}
+            }
+            missing = missing.max(-depth);
+        }
+        let opened =
+            self.tokens[..first].iter().rev().take(usize::try_from(missing).unwrap_or(0)).filter(|(t, ..)| matches!(t, Token::ParenOpen));
+        opened.map(|(_, s, _)| *s).min().unwrap_or(start)
+    }
+
     fn wrap_after(&mut self, opening: &str, start: usize, end: usize) {
+        let start = self.balanced(start, end);
         self.insert(start, 1, -(end as i64), opening);
         self.insert(end, 0, -(start as i64), ")");
     }
@@ -351,30 +401,28 @@ impl Rewriter<'_> {
     }
 
     fn operator(&mut self, b: &ast::BinOp<'_>, from: usize, to: usize) {
-        match b.op {
-            ast::BinOpKind::Add if !is_number(&b.left) && !is_number(&b.right) => self.wrap(FRESH, from, to),
-            ast::BinOpKind::Mul if !(is_number(&b.left) && is_number(&b.right)) => self.wrap(FRESH, from, to),
-            ast::BinOpKind::Rem => self.function(MODULO, b, from, to),
-            ast::BinOpKind::Concat => self.function(CONCATENATE, b, from, to),
-            ast::BinOpKind::Sub if !is_number(&b.left) && !is_number(&b.right) => self.function(SUBTRACT, b, from, to),
-            _ => {}
+        let function = match b.op {
+            ast::BinOpKind::Add => Some(ADD),
+            ast::BinOpKind::Sub => Some(SUBTRACT),
+            ast::BinOpKind::Mul => Some(MULTIPLY),
+            ast::BinOpKind::Div => Some(DIVIDE),
+            ast::BinOpKind::FloorDiv => Some(DIVIDE_FLOORED),
+            ast::BinOpKind::Pow => Some(POWER),
+            ast::BinOpKind::Rem => Some(MODULO),
+            ast::BinOpKind::Concat => Some(CONCATENATE),
+            _ => None,
+        };
+        if let Some(function) = function {
+            self.wrap(function, from, to);
+            self.operators.push((end(&b.left), to));
         }
         self.expr(&b.left);
         self.expr(&b.right);
     }
 
-    /// An operator as a function of both sides.
-    fn function(&mut self, name: &str, b: &ast::BinOp<'_>, from: usize, to: usize) {
-        self.wrap(name, from, to);
-        self.operators.push((end(&b.left), to));
-    }
-
     fn finish(mut self, source: &str) -> String {
         for (after, before) in std::mem::take(&mut self.operators) {
-            let operator = self
-                .tokens
-                .iter()
-                .find(|(t, start, _)| matches!(t, Token::Mod | Token::Tilde | Token::Minus) && *start >= after && *start < before);
+            let operator = self.tokens.iter().find(|(t, start, _)| is_operator(t) && *start >= after && *start < before);
             if let Some((_, start, end)) = operator {
                 self.edits.push(Edit { start: *start, end: *end, rank: 2, order: 0, text: ",".into() });
             }

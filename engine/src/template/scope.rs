@@ -48,6 +48,10 @@ impl Frame {
         Arc::new(Frame { scope, engines, cache: Mutex::default(), label: Some(label.into()) })
     }
 
+    fn is_host(&self) -> bool {
+        self.label.as_ref().is_some_and(|label| label.starts_with("hostvars["))
+    }
+
     fn missed(&self, name: &str) {
         match &self.label {
             _ if super::rewrite::is_own(name) => {}
@@ -74,6 +78,11 @@ impl Frame {
         let result = f();
         RUNNING.with_borrow_mut(Vec::pop);
         result
+    }
+
+    /// The same scope to be held on to, with nothing looked up in it yet.
+    pub(super) fn shared(&self) -> Option<Arc<Frame>> {
+        Some(Frame::new(self.scope.clone(), self.engines.clone()))
     }
 
     /// Every name.
@@ -177,7 +186,10 @@ impl Object for Names {
         self.0.lookup(key)
     }
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.0.names().into_iter().map(Live::from).collect())
+        // What holds itself is reached by name alone.
+        let inside = self.0.label.is_some();
+        let own = |name: &String| !(inside && (name == "vars" || self.0.is_host() && name == "hostvars"));
+        Enumerator::Values(self.0.names().into_iter().filter(own).map(Live::from).collect())
     }
 }
 
@@ -214,6 +226,12 @@ impl Object for Frames {
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::Values(self.scopes.names().into_iter().map(Live::from).collect())
     }
+}
+
+/// The name that Ansible has for the type of `hostvars` and of what it holds.
+pub(super) fn python_type(value: &Live) -> Option<&'static str> {
+    let hosts = value.downcast_object_ref::<Frames>().map(|_| "HostVars");
+    hosts.or_else(|| value.downcast_object_ref::<Names>().filter(|n| n.0.is_host()).map(|_| "HostVarsVars"))
 }
 
 /// Names over a scope, e.g. `template_vars` of the template lookup.

@@ -184,7 +184,9 @@ fn template(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Prepared> {
     for (name, value) in [("template_path", shown.clone()), ("template_fullpath", shown), ("template_destpath", text_of(&args, "dest"))] {
         locals.insert(name.into(), value.into());
     }
-    locals.insert("ansible_managed".into(), "Ansible managed".into());
+    if crate::template::Scope::lookup(scope, "ansible_managed").is_none() {
+        locals.insert("ansible_managed".into(), "Ansible managed".into());
+    }
     let metadata = std::fs::metadata(&path).map_err(|e| unreadable(&path, &e))?;
     locals.insert("template_uid".into(), metadata.uid().into());
     locals.insert("template_mtime".into(), metadata.mtime().into());
@@ -192,22 +194,21 @@ fn template(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Prepared> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     locals.insert("template_run_date".into(), now.into());
     let scope = scope.with_locals(locals);
-    let header = template_options(at, &mut args)?;
-    let body = format!("{header}{}", text.text());
+    let options = template_options(at, &mut args)?;
+    let body = text.text().to_owned();
     let encrypted = text.is_secret();
     let place = crate::source::Place { source: text, line: 1, column: 1, length: 0 };
-    let rendered = at.run.templates.text(&body, &place, &scope.shared())?;
+    let rendered = at.run.templates.file(&body, &options, &place, &scope.shared())?;
     if let Some(what) = rendered.first_unknown() {
         return Ok(Prepared::Unknown(what.to_string()));
     }
     if rendered.has_secret() || encrypted || at.hidden {
         secret("copy", &mut args);
     }
-    let mut text = rendered.reveal().to_string();
-    if let Some(newline) = args.shift_remove("newline_sequence").map(|v| v.reveal().to_string()).filter(|n| n != "\n" && n != "\\n") {
-        text = text.replace('\n', &newline.replace("\\r", "\r").replace("\\n", "\n"));
-    }
-    args.insert("_blob".into(), at.run.remotes.contents().keep(text.into_bytes()).into());
+    let text = rendered.reveal().to_string();
+    let encoding = args.shift_remove("output_encoding").map(|v| v.reveal().to_string()).unwrap_or_default();
+    let bytes = crate::template::encoded(&text, &encoding).map_err(|e| e.at(&at.task.action.place))?;
+    args.insert("_blob".into(), at.run.remotes.contents().keep(bytes).into());
     args.insert("_source_name".into(), path.file_name().unwrap_or_default().to_string_lossy().into_owned().into());
     if args.get("mode").and_then(Value::as_str) == Some("preserve") {
         let metadata = std::fs::metadata(&path).map_err(|e| unreadable(&path, &e))?;
@@ -220,13 +221,13 @@ fn text_of(args: &Map, name: &str) -> String {
     args.get(name).map(|v| v.reveal().to_string()).unwrap_or_default()
 }
 
-/// The arguments of `template` that say how Jinja reads it, as the header line that says the same.
-fn template_options(at: &At<'_>, args: &mut Map) -> Result<String> {
+/// The arguments of `template` that say how Jinja reads it.
+fn template_options(at: &At<'_>, args: &mut Map) -> Result<Vec<(&'static str, String)>> {
     let mut options = Vec::new();
     for name in ["trim_blocks", "lstrip_blocks"] {
         if let Some(value) = args.shift_remove(name) {
             let flag = bool::from_value(&value).map_err(|why| Diagnostic::input(format!("`{name}` {why}")).at(&at.task.action.place))?;
-            options.push(format!("{name}: {}", if flag { "True" } else { "False" }));
+            options.push((name, flag.to_string()));
         }
     }
     let strings = [
@@ -236,14 +237,14 @@ fn template_options(at: &At<'_>, args: &mut Map) -> Result<String> {
         "variable_end_string",
         "comment_start_string",
         "comment_end_string",
+        "newline_sequence",
     ];
     for name in strings {
         if let Some(value) = args.shift_remove(name) {
-            options.push(format!("{name}: '{value}'"));
+            options.push((name, value.reveal().to_string()));
         }
     }
-    args.shift_remove("output_encoding");
-    Ok(if options.is_empty() { String::new() } else { format!("#jinja2: {}\n", options.join(", ")) })
+    Ok(options)
 }
 
 /// `script`: the first word is a file of the controller, the rest its arguments.

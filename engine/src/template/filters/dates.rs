@@ -130,6 +130,33 @@ impl Object for Span {
     }
 }
 
+impl DateTime {
+    /// So many microseconds later, on the same clock.
+    fn after(&self, span: i64) -> Live {
+        let micros = self.moment.epoch() * 1_000_000 + self.moment.micros + span;
+        let moment = Moment::at(micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+        Live::from_object(DateTime { moment, offset: self.offset })
+    }
+}
+
+/// The name of its type in Python, if it is a moment or a span of time.
+pub(in crate::template) fn python_type(value: &Live) -> Option<&'static str> {
+    let object = value.as_object()?;
+    let moment = object.downcast_ref::<DateTime>().map(|_| "datetime");
+    moment.or_else(|| object.downcast_ref::<Span>().map(|_| "timedelta"))
+}
+
+/// A moment and a span of time after it, in either order, or two spans together.
+pub(in crate::template) fn later(left: &Live, right: &Live) -> Option<Live> {
+    let spans = (left.downcast_object_ref::<Span>(), right.downcast_object_ref::<Span>());
+    match spans {
+        (Some(left), Some(right)) => Some(Live::from_object(Span(left.0 + right.0))),
+        (Some(span), None) => Some(right.downcast_object_ref::<DateTime>()?.after(span.0)),
+        (None, Some(span)) => Some(left.downcast_object_ref::<DateTime>()?.after(span.0)),
+        (None, None) => None,
+    }
+}
+
 /// What is left of `left` without `right`, if they are moments or spans of time.
 pub(in crate::template) fn difference(left: &Live, right: &Live) -> Option<Live> {
     if let (Some(left), Some(right)) = (left.downcast_object_ref::<Span>(), right.downcast_object_ref::<Span>()) {
@@ -140,9 +167,7 @@ pub(in crate::template) fn difference(left: &Live, right: &Live) -> Option<Live>
         return Some(Live::from_object(Span(left.micros() - right.micros())));
     }
     let span = right.downcast_object_ref::<Span>()?;
-    let micros = left.moment.epoch() * 1_000_000 + left.moment.micros - span.0;
-    let moment = Moment::at(micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-    Some(Live::from_object(DateTime { moment, offset: left.offset }))
+    Some(left.after(-span.0))
 }
 
 fn present() -> (i64, i64) {
@@ -166,7 +191,9 @@ pub(in crate::template) fn now(args: Rest<ValueOrKwargs>) -> Result<Live, Error>
 fn strftime(value: &Value, call: &Call) -> Result<Value, Error> {
     let seconds = match call.data(0, "second")? {
         None | Some(Value::Null) => present().0,
-        Some(v) => float(&v).ok_or_else(|| refuse(format!("{v} is no time in seconds since 1970")))?.floor() as i64,
+        Some(v) => {
+            float(&v).ok_or_else(|| refuse(format!("Invalid value for epoch value ({v}): seconds since 1970 are needed")))?.floor() as i64
+        }
     };
     let zone = if call.flag(1, "utc")? { Zone::utc() } else { Zone::local(seconds) };
     Ok(Value::from(Moment::at(seconds + zone.offset, 0).format(&value.to_string(), Some(&zone))))
@@ -175,6 +202,7 @@ fn strftime(value: &Value, call: &Call) -> Result<Value, Error> {
 fn to_datetime(call: &Call) -> Result<Live, Error> {
     let text = argument(&call.value)?.to_string();
     let pattern = call.text(0, "format")?.unwrap_or_else(|| "%Y-%m-%d %H:%M:%S".into());
-    let (moment, offset) = Moment::parse(&text, &pattern).ok_or_else(|| refuse(format!("{text} does not look like {pattern}")))?;
+    let (moment, offset) =
+        Moment::parse(&text, &pattern).ok_or_else(|| refuse(format!("time data '{text}' does not match format '{pattern}'")))?;
     Ok(Live::from_object(DateTime { moment, offset }))
 }

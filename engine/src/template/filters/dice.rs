@@ -132,6 +132,12 @@ fn random(call: &Call) -> Result<Live, Error> {
         }
         return Ok(Live::from(start + step * dice.below(count) as i64));
     }
+    if call.data(0, "start")?.is_some_and(|v| v.truthy()) || call.data(1, "step")?.is_some_and(|v| v.truthy()) {
+        return Err(refuse("start and step can only be used with integer values"));
+    }
+    if !matches!(call.value.kind(), ValueKind::Seq | ValueKind::Iterable | ValueKind::String | ValueKind::Map) {
+        return Err(refuse("random can only be used on sequences and integers"));
+    }
     let mut items = items(&call.value)?;
     if items.is_empty() {
         return Ok(Live::UNDEFINED);
@@ -142,6 +148,9 @@ fn random(call: &Call) -> Result<Live, Error> {
 
 fn shuffle(call: &Call) -> Result<Live, Error> {
     let mut dice = Dice::of(call)?;
+    if !matches!(call.value.kind(), ValueKind::Seq | ValueKind::Iterable | ValueKind::String) {
+        return Ok(call.value.clone());
+    }
     let mut items = items(&call.value)?;
     for i in (1..items.len()).rev() {
         items.swap(i, dice.below(i as u64 + 1) as usize);

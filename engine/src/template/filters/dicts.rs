@@ -4,7 +4,7 @@ use super::lists::list_of;
 use super::select::{order, tuples};
 use super::{Handing, Pure};
 use crate::template::call::Call;
-use crate::template::convert::argument;
+use crate::template::convert::{argument, python_name};
 use crate::template::errors::refuse;
 use crate::template::objects::{list, pairs};
 use minijinja::value::Tuple;
@@ -23,8 +23,8 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
 
 pub(super) const HANDING: &[(&str, Handing)] = &[("items", |_, c| tuples(&c.value)), ("dictsort", |_, c| dictsort(c))];
 
-fn map_of(value: &Value) -> Result<&Map, Error> {
-    value.as_map().ok_or_else(|| refuse(format!("a dictionary is needed here, not {}: {value}", value.type_name())))
+fn map_of<'v>(value: &'v Value, filter: &str) -> Result<&'v Map, Error> {
+    value.as_map().ok_or_else(|| refuse(format!("{filter} requires a dictionary, got {} instead", python_name(value))))
 }
 
 /// A dictionary of a list of pairs (`community.general.dict`).
@@ -58,6 +58,9 @@ fn combine(value: &Value, call: &Call) -> Result<Value, Error> {
         Some(v) => v.to_string(),
         None => "replace".into(),
     };
+    if call.named.iter().any(|(name, _)| !matches!(name.as_str(), "recursive" | "list_merge")) {
+        return Err(refuse("'recursive' and 'list_merge' are the only valid keyword arguments"));
+    }
     if !["replace", "keep", "append", "prepend", "append_rp", "prepend_rp"].contains(&lists.as_str()) {
         return Err(refuse(format!("`{lists}` is no way to merge lists")));
     }
@@ -65,6 +68,7 @@ fn combine(value: &Value, call: &Call) -> Result<Value, Error> {
     fn collect(value: &Value, out: &mut Vec<Value>) {
         match value {
             Value::List(l) => l.iter().for_each(|v| collect(v, out)),
+            Value::Null => {}
             v => out.push(v.clone()),
         }
     }
@@ -72,7 +76,11 @@ fn combine(value: &Value, call: &Call) -> Result<Value, Error> {
     call.all()?.iter().for_each(|v| collect(v, &mut all));
     let mut result = Map::new();
     for other in &all {
-        result = merged(&result, map_of(other)?, recursive, &lists);
+        let Some(over) = other.as_map() else {
+            let names = (python_name(&all[0]), python_name(other));
+            return Err(refuse(format!("failed to combine variables, expected dicts but got a '{}' and a '{}'", names.0, names.1)));
+        };
+        result = merged(&result, over, recursive, &lists);
     }
     Ok(Value::from(result))
 }
@@ -105,15 +113,27 @@ fn joined(old: &[Value], new: &[Value], how: &str) -> Vec<Value> {
 fn dict2items(value: &Value, call: &Call) -> Result<Value, Error> {
     let key = call.text(0, "key_name")?.unwrap_or_else(|| "key".into());
     let item = call.text(1, "value_name")?.unwrap_or_else(|| "value".into());
-    Ok(Value::list(map_of(value)?.iter().map(|(k, v)| Value::map([(&key, k.clone()), (&item, v.clone())]))))
+    Ok(Value::list(map_of(value, "dict2items")?.iter().map(|(k, v)| Value::map([(&key, k.clone()), (&item, v.clone())]))))
 }
 
 fn items2dict(value: &Value, call: &Call) -> Result<Value, Error> {
     let key = call.text(0, "key_name")?.unwrap_or_else(|| "key".into());
     let item = call.text(1, "value_name")?.unwrap_or_else(|| "value".into());
     let mut out = Map::new();
-    for entry in list_of(value)? {
-        let part = |name: &str| entry.get(name).cloned().ok_or_else(|| refuse(format!("items2dict needs `{name}` in every item: {entry}")));
+    let Value::List(entries) = value else {
+        return Err(refuse(format!("items2dict requires a list, got {} instead", python_name(value))));
+    };
+    for entry in entries.iter() {
+        if entry.as_map().is_none() {
+            return Err(refuse(format!("items2dict requires a list of dictionaries, got a list with {} in it", python_name(entry))));
+        }
+        let part = |name: &str| {
+            entry.get(name).cloned().ok_or_else(|| {
+                refuse(format!(
+                    "items2dict requires each dictionary in the list to contain the keys '{key}' and '{item}', got {entry} instead"
+                ))
+            })
+        };
         out.insert(part(&key)?, part(&item)?);
     }
     Ok(Value::Map(Arc::new(out)))
@@ -121,16 +141,24 @@ fn items2dict(value: &Value, call: &Call) -> Result<Value, Error> {
 
 fn rekey_on_member(value: &Value, call: &Call) -> Result<Value, Error> {
     let member = call.needs(0, "key")?.to_string();
-    let overwrite = call.text(1, "duplicates")?.as_deref() == Some("overwrite");
+    let overwrite = match call.text(1, "duplicates")?.as_deref() {
+        None | Some("error") => false,
+        Some("overwrite") => true,
+        Some(other) => return Err(refuse(format!("duplicates parameter to rekey_on_member has unknown value: {other}"))),
+    };
     let items = match value {
         Value::Map(m) => m.values().cloned().collect(),
-        other => list_of(other)?,
+        Value::List(l) => l.to_vec(),
+        _ => return Err(refuse("Type is not a valid list, set, or dict")),
     };
     let mut out = Map::new();
     for item in items {
-        let key = item.get(&member).cloned().ok_or_else(|| refuse(format!("the key `{member}` is missing in {item}")))?;
+        if item.as_map().is_none() {
+            return Err(refuse("List item is not a valid dict"));
+        }
+        let key = item.get(&member).cloned().ok_or_else(|| refuse(format!("Key {member} was not found in {item}")))?;
         if out.contains_key(&key) && !overwrite {
-            return Err(refuse(format!("the key {key} is not unique")));
+            return Err(refuse(format!("Key {key} is not unique, cannot convert to dict")));
         }
         out.insert(key, item);
     }

@@ -1,6 +1,6 @@
 //! Filters on encodings and digests.
 
-use super::Pure;
+use super::{Pure, charset};
 use crate::template::call::Call;
 use crate::template::errors::refuse;
 use base64::Engine;
@@ -14,8 +14,8 @@ use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 pub(super) const FILTERS: &[(&str, Pure)] = &[
     ("b64encode", |v, c| {
-        let text = v.to_string();
-        Ok(Value::from(if c.flag(usize::MAX, "urlsafe")? { URL_SAFE.encode(text) } else { STANDARD.encode(text) }))
+        let bytes = charset::encoded(&v.to_string(), &c.text(0, "encoding")?.unwrap_or_else(|| "utf-8".into()))?;
+        Ok(Value::from(if c.flag(1, "urlsafe")? { URL_SAFE.encode(bytes) } else { STANDARD.encode(bytes) }))
     }),
     ("b64decode", b64decode),
     ("hash", |v, c| {
@@ -39,7 +39,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-fn b64decode(value: &Value, _: &Call) -> Result<Value, Error> {
+fn b64decode(value: &Value, call: &Call) -> Result<Value, Error> {
     let text: String = value
         .to_string()
         .chars()
@@ -51,7 +51,7 @@ fn b64decode(value: &Value, _: &Call) -> Result<Value, Error> {
         })
         .collect();
     let bytes = LENIENT.decode(text).map_err(|e| refuse(format!("this is not base64: {e}")))?;
-    Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
+    charset::decoded(&bytes, &call.text(0, "encoding")?.unwrap_or_else(|| "utf-8".into())).map(Value::from)
 }
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
@@ -66,7 +66,7 @@ fn digest(name: &str, data: &[u8]) -> Result<String, Error> {
         "sha256" => hex(Sha256::digest(data)),
         "sha384" => hex(Sha384::digest(data)),
         "sha512" => hex(Sha512::digest(data)),
-        other => return Err(refuse(format!("there is no hash `{other}` (md5, sha1, sha224, sha256, sha384, sha512)"))),
+        other => return Err(refuse(format!("unsupported hash type {other} (md5, sha1, sha224, sha256, sha384 and sha512 are)"))),
     })
 }
 
@@ -79,7 +79,7 @@ fn to_uuid(value: &Value, call: &Call) -> Result<Value, Error> {
     let digits: String = namespace.chars().filter(|c| *c != '-').collect();
     let mut bytes: Vec<u8> = (0..digits.len() / 2).filter_map(|i| u8::from_str_radix(digits.get(i * 2..i * 2 + 2)?, 16).ok()).collect();
     if bytes.len() != 16 {
-        return Err(refuse(format!("the namespace is not a UUID: {namespace}")));
+        return Err(refuse(format!("Invalid value '{namespace}' for 'namespace': it is not a UUID")));
     }
     bytes.extend(value.to_string().as_bytes());
     let mut id = Sha1::digest(&bytes)[..16].to_vec();
@@ -160,7 +160,7 @@ fn urlsplit(value: &Value, call: &Call) -> Result<Value, Error> {
         ("username", username),
     ]);
     match call.text(0, "query")? {
-        Some(part) if !part.is_empty() => parts.get(&part).cloned().ok_or_else(|| refuse(format!("a URL has no part `{part}`"))),
+        Some(part) if !part.is_empty() => parts.get(&part).cloned().ok_or_else(|| refuse(format!("unknown URL component: {part}"))),
         _ => Ok(parts),
     }
 }

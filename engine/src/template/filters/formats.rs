@@ -38,7 +38,11 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
         Value::Str(s) => Ok(read_yaml(s)?.into_iter().next().unwrap_or_default()),
         other => Ok(other.clone()),
     }),
-    ("from_yaml_all", |v, _| Ok(Value::list(read_yaml(&v.to_string())?))),
+    ("from_yaml_all", |v, _| match v {
+        Value::Str(s) => read_yaml(s).map(Value::list),
+        Value::Null => Ok(Value::list([])),
+        other => Ok(other.clone()),
+    }),
     ("to_yaml", |v, c| {
         let block = c.flag_or_none(usize::MAX, "default_flow_style")?.map(|flow| !flow);
         Ok(Value::from(layout(c, 2, block)?.text(v)))

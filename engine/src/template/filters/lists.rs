@@ -3,7 +3,7 @@
 use super::select::items;
 use super::{Handing, Pure};
 use crate::template::call::{Call, int};
-use crate::template::convert::{argument, text_of};
+use crate::template::convert::{argument, python_name, python_type, text_of};
 use crate::template::errors::refuse;
 use crate::template::objects::list;
 use minijinja::value::ValueKind;
@@ -14,6 +14,14 @@ pub(super) const FILTERS: &[(&str, Pure)] =
     &[("flatten", flatten), ("subelements", subelements), ("permutations", permutations), ("combinations", combinations)];
 
 pub(super) const HANDING: &[(&str, Handing)] = &[
+    ("type_debug", |_, c| {
+        argument(&c.value)?;
+        Ok(Live::from(python_type(&c.value)))
+    }),
+    ("string", |_, c| {
+        argument(&c.value)?;
+        text_of(&c.value).map(Live::from)
+    }),
     ("length", |_, c| length(c)),
     ("count", |_, c| length(c)),
     ("list", |_, c| items(&c.value).map(list)),
@@ -34,7 +42,7 @@ pub(super) fn list_of(value: &Value) -> Result<Vec<Value>, Error> {
         Value::List(l) => Ok(l.to_vec()),
         Value::Map(m) => Ok(m.keys().cloned().collect()),
         Value::Str(s) => Ok(s.chars().map(|c| Value::from(c.to_string())).collect()),
-        v => Err(refuse(format!("a list is needed here, not {}", v.type_name()))),
+        v => Err(refuse(format!("'{}' object is not iterable", python_name(v)))),
     }
 }
 
@@ -70,7 +78,8 @@ fn flatten(value: &Value, call: &Call) -> Result<Value, Error> {
 fn subelements(value: &Value, call: &Call) -> Result<Value, Error> {
     let path = match call.needs(0, "subelements")? {
         Value::Str(s) => s.split('.').map(Value::str).collect(),
-        other => list_of(&other)?,
+        other @ Value::List(_) => list_of(&other)?,
+        _ => return Err(refuse("subelements must be a list or a string")),
     };
     crate::template::lookups::subelements(value, &path, call.flag(1, "skip_missing")?).map(Value::list)
 }

@@ -3,6 +3,7 @@
 use super::Pure;
 use super::lists::list_of;
 use crate::template::call::{Call, float, int};
+use crate::template::convert::python_name;
 use crate::template::errors::refuse;
 use minijinja::Error;
 use modules::value::Value;
@@ -18,17 +19,18 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
     ("round", round),
     ("sum", sum),
     ("log", |v, c| {
-        let x = number(v)?;
+        let x = only_number("log", v)?;
         Ok(Value::Float(match c.data(0, "base")?.as_ref().and_then(float) {
             Some(10.0) => x.log10(),
             Some(base) => x.log(base),
             None => x.ln(),
         }))
     }),
-    ("pow", |v, c| Ok(Value::Float(number(v)?.powf(number(&c.needs(0, "y")?)?)))),
+    ("pow", |v, c| Ok(Value::Float(only_number("pow", v)?.powf(only_number("pow", &c.needs(0, "y")?)?)))),
     ("root", |v, c| {
         let base = c.data(0, "base")?.as_ref().and_then(float).unwrap_or(2.0);
-        Ok(Value::Float(if base == 2.0 { number(v)?.sqrt() } else { number(v)?.powf(1.0 / base) }))
+        let x = only_number("root", v)?;
+        Ok(Value::Float(if base == 2.0 { x.sqrt() } else { x.powf(1.0 / base) }))
     }),
     ("human_readable", human_readable),
     ("human_to_bytes", human_to_bytes),
@@ -39,6 +41,11 @@ fn number(value: &Value) -> Result<f64, Error> {
         Value::Str(_) => Err(refuse(format!("a number is needed here, not the text {value}"))),
         other => float(other).ok_or_else(|| refuse(format!("a number is needed here, not {}", other.type_name()))),
     }
+}
+
+fn only_number(filter: &str, value: &Value) -> Result<f64, Error> {
+    let number = (!matches!(value, Value::Str(_))).then(|| float(value)).flatten();
+    number.ok_or_else(|| refuse(format!("{filter}() can only be used on numbers, not {}", python_name(value))))
 }
 
 fn to_int(value: &Value, call: &Call) -> Result<Value, Error> {
@@ -117,7 +124,7 @@ const UNITS: [&str; 9] = ["", "K", "M", "G", "T", "P", "E", "Z", "Y"];
 fn human_readable(value: &Value, call: &Call) -> Result<Value, Error> {
     let bits = call.flag(0, "isbits")?;
     let wanted = call.text(1, "unit")?.map(|u| u.to_uppercase());
-    let size = float(value).ok_or_else(|| refuse(format!("{value} is not a size")))?;
+    let size = float(value).ok_or_else(|| refuse(format!("human_readable() failed on bad input: {value}")))?;
     let base = if bits { "b" } else { "B" };
     for (i, unit) in UNITS.iter().enumerate().rev() {
         let limit = 1024f64.powi(i as i32);

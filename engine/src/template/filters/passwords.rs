@@ -12,6 +12,11 @@ use modules::value::Value;
 
 pub(super) const FILTERS: &[(&str, Pure)] = &[("password_hash", |v, c| {
     let scheme = Scheme::named(&c.text(0, "hashtype")?.unwrap_or_else(|| "sha512".into()))?;
+    if let Some(size) = c.data(2, "salt_size")?.filter(|s| *s != Value::Null)
+        && crate::template::call::int(&size).is_none()
+    {
+        return Err(refuse(format!("salt_size must be an integer, not {size}")));
+    }
     let salt = c.text(1, "salt")?.filter(|s| !s.is_empty()).map_or_else(|| scheme.salt(), Ok)?;
     let rounds = c.int(3, "rounds")?;
     let ident = c.text(4, "ident")?;
@@ -44,7 +49,9 @@ impl Scheme {
             "sha256" | "sha256_crypt" => Scheme::Sha256,
             "sha512" | "sha512_crypt" => Scheme::Sha512,
             "blowfish" | "bcrypt" => Scheme::Bcrypt,
-            other => return Err(refuse(format!("there is no password hash `{other}` (md5, sha256, sha512, bcrypt)"))),
+            other => {
+                return Err(refuse(format!("{other} is not in the list of supported passlib algorithms: md5, blowfish, sha256, sha512")));
+            }
         })
     }
 
@@ -76,18 +83,17 @@ pub(in crate::template) fn hashed(
 ) -> Result<String, Error> {
     let most = scheme.salt_length();
     if !salt.bytes().all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b)) {
-        return Err(refuse("a salt has only letters, digits, `.` and `/`"));
+        return Err(refuse("Could not hash the secret: a salt has only letters, digits, `.` and `/`"));
     }
     if salt.len() > most || (scheme == Scheme::Bcrypt && salt.len() != most) {
         let much = if scheme == Scheme::Bcrypt { "exactly" } else { "at most" };
-        return Err(refuse(format!("the salt must have {much} {most} characters, this one has {}", salt.len())));
+        return Err(refuse(format!("Could not hash the secret: the salt must have {much} {most} characters, this one has {}", salt.len())));
     }
     let within = |range: std::ops::RangeInclusive<u32>, usual: u32| match rounds {
         None => Ok(usual),
-        Some(given) => u32::try_from(given)
-            .ok()
-            .filter(|r| range.contains(r))
-            .ok_or_else(|| refuse(format!("the rounds must be {} to {}, not {given}", range.start(), range.end()))),
+        Some(given) => u32::try_from(given).ok().filter(|r| range.contains(r)).ok_or_else(|| {
+            refuse(format!("Could not hash the secret: the rounds must be {} to {}, not {given}", range.start(), range.end()))
+        }),
     };
     Ok(match scheme {
         Scheme::Md5 => crypt::md5(password, salt),

@@ -3,6 +3,8 @@
 use super::Pure;
 use super::lists::list_of;
 use crate::template::call::Call;
+use crate::template::convert::python_name;
+use crate::template::errors::refuse;
 use minijinja::Error;
 use modules::value::Value;
 use std::path::{Component, Path, PathBuf};
@@ -23,7 +25,8 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
     ("path_join", |v, _| {
         let parts = match v {
             Value::List(_) => list_of(v)?,
-            other => vec![other.clone()],
+            Value::Str(_) => vec![v.clone()],
+            other => return Err(refuse(format!("|path_join expects string or sequence, got {} instead", python_name(other)))),
         };
         Ok(Value::from(parts.iter().fold(String::new(), |at, part| joined(&at, &part.to_string()))))
     }),
@@ -109,7 +112,10 @@ fn relpath(value: &Value, call: &Call) -> Result<Value, Error> {
 }
 
 fn commonpath(value: &Value, _: &Call) -> Result<Value, Error> {
-    let paths: Vec<String> = list_of(value)?.iter().map(ToString::to_string).collect();
+    let Value::List(paths) = value else {
+        return Err(refuse(format!("|commonpath expects sequence, got {} instead", python_name(value))));
+    };
+    let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
     let mut common: Option<Vec<&str>> = None;
     for path in &paths {
         let parts: Vec<&str> = path.split('/').collect();

@@ -13,8 +13,12 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
     ("regex_findall", regex_findall),
     ("regex_escape", |v, c| {
         let text = v.to_string();
-        let extended = c.text(0, "re_type")?.is_some_and(|t| t == "posix_basic");
-        Ok(Value::from(if extended { escaped_with(&text, r"].[^$*\") } else { escaped(&text) }))
+        match c.text(0, "re_type")?.as_deref() {
+            None | Some("python") => Ok(Value::from(escaped(&text))),
+            Some("posix_basic") => Ok(Value::from(escaped_with(&text, r"].[^$*\"))),
+            Some("posix_extended") => Err(refuse("Regex type (posix_extended) not yet implemented")),
+            Some(other) => Err(refuse(format!("Invalid regex type ({other})"))),
+        }
     }),
 ];
 
@@ -24,7 +28,15 @@ pub(in crate::template) fn pattern(text: &str, ignore_case: bool, multiline: boo
     let build = |text: &str| RegexBuilder::new(text).case_insensitive(ignore_case).multi_line(multiline).build();
     build(&text)
         .or_else(|e| build(&literal_brackets(&text)).map_err(|_| e))
-        .map_err(|e| refuse(format!("this regular expression cannot be read: {text}: {e}")))
+        .map_err(|e| refuse(format!("this regular expression cannot be read: {text}: {}", reason(&e.to_string()))))
+}
+
+/// Why an expression cannot be read; what repeats nothing in Python's words.
+fn reason(error: &str) -> String {
+    match error.contains("repeat") || error.contains("repetition operator missing") {
+        true => format!("nothing to repeat ({error})"),
+        false => error.to_owned(),
+    }
 }
 
 /// Inside a class Python reads `[` as itself, and a `{` that starts no repetition anywhere.
@@ -67,7 +79,7 @@ fn literal_brackets(text: &str) -> String {
 }
 
 /// A pattern of file names as a regular expression.
-pub(super) fn glob_regex(glob: &str) -> Option<Regex> {
+pub(in crate::template) fn glob_regex(glob: &str) -> Option<Regex> {
     let mut out = String::from("^");
     let mut rest = glob;
     while let Some(c) = rest.chars().next() {
@@ -137,6 +149,12 @@ fn regex_replace(value: &Value, call: &Call) -> Result<Value, Error> {
     let regex = compiled(call, 0, "pattern", 2, 3)?;
     let template = call.text(1, "replacement")?.unwrap_or_default();
     let limit = usize::try_from(call.int(4, "count")?.unwrap_or(0)).unwrap_or(0);
+    if let Some(wanted) = call.int(5, "mandatory_count")?.filter(|n| *n > 0) {
+        let found = regex.find_iter(&text).count();
+        if i64::try_from(found) != Ok(wanted) {
+            return Err(refuse(format!("'{regex}' should match {wanted} times, but matches {found} times in '{text}'")));
+        }
+    }
     let replaced = regex.try_replacen(&text, limit, |found: &Captures<'_, str>| replacement(&template, found));
     Ok(Value::from(replaced.map_err(|e| refuse(format!("this regular expression went wrong: {e}")))?.into_owned()))
 }

@@ -3,7 +3,7 @@
 use super::Handing;
 use crate::template::call::{Call, is_undefined};
 use crate::template::convert::{argument, text_of};
-use crate::template::errors::refuse;
+use crate::template::errors::{carry, last_miss, refuse};
 use crate::template::objects::{list, pairs};
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, State, Value as Live};
@@ -40,10 +40,20 @@ fn mandatory(_: &mut State<'_, '_>, call: &Call) -> Result<Live, Error> {
     if call.is_undefined() {
         return match call.text(0, "msg")? {
             Some(message) => Err(refuse(message)),
-            None => Ok(Live::UNDEFINED),
+            None => Err(missing_mandatory()),
         };
     }
     Ok(call.value.clone())
+}
+
+fn missing_mandatory() -> Error {
+    use crate::error::{Diagnostic, Kind};
+    let error = match last_miss() {
+        Some(name) => Diagnostic::new(Kind::Template, format!("the variable `{name}` is mandatory, and not defined"))
+            .said(format!("Mandatory variable '{name}' not defined.")),
+        None => Diagnostic::new(Kind::Template, "a mandatory value is not defined").said("Mandatory variable not defined."),
+    };
+    carry(error)
 }
 
 fn ternary(_: &mut State<'_, '_>, call: &Call) -> Result<Live, Error> {
@@ -217,6 +227,11 @@ fn extreme(call: &Call, wanted: Ordering) -> Result<Live, Error> {
         }
     }
     best.map(|(_, item)| item).ok_or_else(|| refuse("the list is empty: it has neither minimum nor maximum"))
+}
+
+/// Whether a value is a group of `groupby`, which prints as a tuple.
+pub(in crate::template) fn is_group(value: &Live) -> bool {
+    value.downcast_object_ref::<Group>().is_some()
 }
 
 /// A group of `groupby`: a pair that also knows its halves by name.

@@ -3,6 +3,7 @@
 use super::Pure;
 use super::lists::list_of;
 use crate::template::call::Call;
+use crate::template::errors::refuse;
 use minijinja::Error;
 use modules::value::Value;
 
@@ -38,6 +39,12 @@ fn distinct(items: impl IntoIterator<Item = Value>) -> Vec<Value> {
 fn unique(value: &Value, call: &Call) -> Result<Value, Error> {
     let case_sensitive = call.flag_or_none(0, "case_sensitive")?.unwrap_or(true);
     let path = call.text(1, "attribute")?;
+    let unhashable = |v: &Value| matches!(v, Value::List(_) | Value::Map(_));
+    if call.arg(0, "case_sensitive").is_some() && !case_sensitive && path.is_none() && list_of(value)?.iter().any(unhashable) {
+        return Err(refuse(
+            "lists and dictionaries are no texts or numbers: unique cannot fall back to comparing them with these arguments",
+        ));
+    }
     let mut seen = indexmap::IndexSet::new();
     let kept = list_of(value)?.into_iter().filter(|item| {
         let key = path.iter().flat_map(|p| p.split('.')).fold(item, |at, part| at.get(part).unwrap_or(&Value::Null));

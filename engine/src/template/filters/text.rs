@@ -8,7 +8,6 @@ use minijinja::Error;
 use modules::value::Value;
 
 pub(super) const FILTERS: &[(&str, Pure)] = &[
-    ("string", |v, _| Ok(Value::from(v.to_string()))),
     ("lower", |v, _| Ok(Value::from(v.to_string().to_lowercase()))),
     ("upper", |v, _| Ok(Value::from(v.to_string().to_uppercase()))),
     ("capitalize", |v, _| Ok(Value::from(capitalized(&v.to_string())))),
@@ -45,17 +44,6 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
         Ok(Value::from(match v {
             Value::Str(s) => modules::value::python_quoted(s),
             other => other.to_string(),
-        }))
-    }),
-    ("type_debug", |v, _| {
-        Ok(Value::str(match v {
-            Value::Null => "NoneType",
-            Value::Bool(_) => "bool",
-            Value::Int(_) => "int",
-            Value::Float(_) => "float",
-            Value::List(_) => "list",
-            Value::Map(_) => "dict",
-            _ => "str",
         }))
     }),
 ];
@@ -201,16 +189,17 @@ fn wordwrap(value: &Value, call: &Call) -> Result<Value, Error> {
 /// Beginning, first line, decoration, last line, end and newline of a style of comments.
 fn comment(value: &Value, call: &Call) -> Result<Value, Error> {
     let style = call.text(0, "style")?.unwrap_or_else(|| "plain".into());
-    let (beginning, decoration, end) = match style.as_str() {
+    let (beginning, usual, end) = match style.as_str() {
         "erlang" => ("", "% ", ""),
         "c" => ("", "// ", ""),
         "cblock" => ("/*", " * ", " */"),
         "xml" => ("<!--", " - ", "-->"),
-        _ => ("", "# ", ""),
+        "plain" => ("", "# ", ""),
+        other => return Err(refuse(format!("Invalid style '{other}': one of plain, decoration, erlang, c, cblock and xml is needed"))),
     };
     let named = |name: &str, other: &str| -> Result<String, Error> { Ok(call.text(usize::MAX, name)?.unwrap_or_else(|| other.to_owned())) };
     let newline = named("newline", "\n")?;
-    let decoration = named("decoration", decoration)?;
+    let decoration = named("decoration", usual)?;
     let (beginning, end) = (named("beginning", beginning)?, named("end", end)?);
     let prefix = named("prefix", decoration.trim_end())?;
     let postfix = named("postfix", decoration.trim_end())?;
@@ -221,7 +210,11 @@ fn comment(value: &Value, call: &Call) -> Result<Value, Error> {
         out += &format!("{beginning}{newline}");
     }
     for _ in 0..prefixes {
-        out += &format!("{prefix}{newline}");
+        match prefix.as_str() {
+            "" => {}
+            prefix if prefix == newline => out += &newline,
+            prefix => out += &format!("{prefix}{newline}"),
+        }
     }
     let text = value.to_string();
     let lines: Vec<String> = text.split(newline.as_str()).map(|l| format!("{decoration}{l}").trim_end_matches(' ').to_owned()).collect();
@@ -249,7 +242,7 @@ fn format(value: &Value, call: &Call) -> Result<Value, Error> {
         true => call.all()?.into_iter().map(live).collect(),
         false => vec![crate::template::objects::dict(call.named.iter().map(|(k, v)| (minijinja::Value::from(k.as_str()), v.clone())))],
     };
-    crate::template::methods::percent(&value.to_string(), &args).map(Value::from)
+    crate::template::operators::percent(&value.to_string(), &args).map(Value::from)
 }
 
 fn escaped(text: &str) -> String {

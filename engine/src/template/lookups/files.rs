@@ -2,7 +2,7 @@
 
 use super::{Lookup, Request};
 use crate::source::{Place, Source};
-use crate::template::convert::{data, text_of};
+use crate::template::convert::{data, python_name, text_of};
 use crate::template::errors::{carry, refuse};
 use crate::template::filters::glob;
 use crate::template::render::{Syntax, evaluate_with};
@@ -17,9 +17,12 @@ pub(super) const LOOKUPS: &[(&str, Lookup)] = &[
     ("fileglob", fileglob),
     ("filetree", filetree),
     ("first_found", first_found),
-    ("ini", ini),
-    ("csvfile", csvfile),
 ];
+
+/// A path as lookups give it: from the root.
+fn absolute(path: &Path) -> Value {
+    Value::from(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string())
+}
 
 /// The file that `name` means among the folders for `kind`.
 fn located(request: &Request<'_>, name: &str, kind: &str) -> Option<PathBuf> {
@@ -28,20 +31,26 @@ fn located(request: &Request<'_>, name: &str, kind: &str) -> Option<PathBuf> {
     folders.iter().map(|f| f.join(&name)).chain(Path::new(&name).is_absolute().then(|| PathBuf::from(&name))).find(|p| p.exists())
 }
 
-fn contents(request: &Request<'_>, name: &str, kind: &str) -> Result<(PathBuf, String), Error> {
+pub(super) fn contents(request: &Request<'_>, name: &str, kind: &str) -> Result<(PathBuf, String), Error> {
+    let (path, bytes) = bytes(request, name, kind)?;
+    Ok((path, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// A file and what is in it, decrypted.
+pub(super) fn bytes(request: &Request<'_>, name: &str, kind: &str) -> Result<(PathBuf, Vec<u8>), Error> {
     let path = located(request, name, kind).ok_or_else(|| not_found(request, name, kind))?;
     let bytes = std::fs::read(&path).map_err(|e| refuse(format!("cannot read {}: {e}", path.display())))?;
     let plain = request.frame.engines().vault().content(&path, &bytes).map_err(|d| carry(*d))?;
     if plain.is_some() {
         crate::template::taint::secret();
     }
-    let text = String::from_utf8_lossy(plain.as_deref().unwrap_or(&bytes)).into_owned();
-    Ok((path, text))
+    Ok((path, plain.map_or(bytes, |plain| plain.to_vec())))
 }
 
 fn not_found(request: &Request<'_>, name: &str, kind: &str) -> Error {
     let folders = request.frame.search_path(kind);
-    let error = crate::error::Diagnostic::new(crate::error::Kind::Template, format!("the file `{name}` was not found"));
+    let error = crate::error::Diagnostic::new(crate::error::Kind::Template, format!("the file `{name}` was not found"))
+        .said(format!("Unable to access the file '{name}': File not found: No such file or directory"));
     carry(if folders.is_empty() { error } else { error.note(format!("looked in {}", crate::source::listed(&folders))) })
 }
 
@@ -56,14 +65,17 @@ fn file(request: &Request<'_>) -> Result<Vec<Value>, Error> {
 }
 
 fn template(request: &Request<'_>) -> Result<Vec<Value>, Error> {
-    let frame = match request.option("template_vars")? {
-        Some(Value::Map(m)) => request.frame.with(m.iter().map(|(k, v)| (k.to_string(), v.clone())).collect()),
-        _ => request.frame.clone(),
+    let own: indexmap::IndexMap<String, Value> = match request.option("template_vars")? {
+        Some(Value::Map(m)) => m.iter().map(|(k, v)| (k.to_string(), v.clone())).collect(),
+        _ => indexmap::IndexMap::new(),
     };
     let mut out = Vec::new();
     for name in request.texts() {
         let (path, text) = contents(request, &name, "templates")?;
-        let (mut syntax, body, lines) = Syntax::of(&text);
+        let mut names = about(request, &path);
+        names.extend(own.clone());
+        let frame = request.frame.with(names);
+        let mut syntax = Syntax::default();
         for option in
             ["variable_start_string", "variable_end_string", "comment_start_string", "comment_end_string", "trim_blocks", "lstrip_blocks"]
         {
@@ -71,15 +83,23 @@ fn template(request: &Request<'_>) -> Result<Vec<Value>, Error> {
                 syntax.set(option, &value);
             }
         }
+        let (syntax, body, lines) = syntax.with_header(&text)?;
         let place = Place { source: Source::new(path, text.as_str()), line: 1, column: 1, length: 0 };
         let rendered = evaluate_with(&syntax, body, &place, Some(lines), &frame).map_err(|d| carry(*d))?;
-        out.push(match data(&rendered)? {
-            Value::Null => Value::str(""),
-            text @ Value::Str(_) => text,
-            _ => Value::from(text_of(&rendered)?),
-        });
+        out.push(if request.flag("convert_data", true)? { data(&rendered)? } else { Value::from(text_of(&rendered)?) });
     }
     Ok(out)
+}
+
+/// What templates know of the file they are in.
+fn about(request: &Request<'_>, path: &Path) -> indexmap::IndexMap<String, Value> {
+    let path = absolute(path);
+    let mut names: indexmap::IndexMap<String, Value> =
+        ["template_path", "template_fullpath"].into_iter().map(|name| (name.to_owned(), path.clone())).collect();
+    if request.frame.lookup("ansible_managed").is_none() {
+        names.insert("ansible_managed".to_owned(), Value::str("Ansible managed"));
+    }
+    names
 }
 
 fn fileglob(request: &Request<'_>) -> Result<Vec<Value>, Error> {
@@ -90,7 +110,7 @@ fn fileglob(request: &Request<'_>) -> Result<Vec<Value>, Error> {
             true => glob(Path::new(&term)),
             false => request.frame.search_path("files").iter().map(|f| glob(&f.join(&term))).find(|f| !f.is_empty()).unwrap_or_default(),
         };
-        out.extend(found.into_iter().map(|p| Value::from(p.display().to_string())));
+        out.extend(found.iter().map(|p| absolute(p)));
     }
     Ok(out)
 }
@@ -168,6 +188,10 @@ fn first_found(request: &Request<'_>) -> Result<Vec<Value>, Error> {
     }
     for term in &flat {
         match term.as_map() {
+            None if !matches!(term, Value::Str(_)) => {
+                let kind = python_name(term);
+                return Err(refuse(format!("Invalid term supplied: a string, a mapping or a list of them is needed, not '{kind}'")));
+            }
             Some(map) => {
                 skip |= map.get("skip").is_some_and(Value::truthy);
                 add(names(map.get("files")), names(map.get("paths")));
@@ -179,7 +203,7 @@ fn first_found(request: &Request<'_>) -> Result<Vec<Value>, Error> {
         let name = path.display().to_string();
         let found = ["files", "templates", "vars", "tasks"].iter().find_map(|kind| located(request, &name, kind));
         if let Some(found) = found {
-            return Ok(vec![Value::from(found.display().to_string())]);
+            return Ok(vec![absolute(&found)]);
         }
     }
     match skip {
@@ -188,80 +212,10 @@ fn first_found(request: &Request<'_>) -> Result<Vec<Value>, Error> {
             let list: Vec<String> = wanted.iter().map(|p| p.display().to_string()).collect();
             Err(carry(
                 crate::error::Diagnostic::new(crate::error::Kind::Template, "none of these files was found")
+                    .said("No file was found when using first_found.")
                     .note(list.join(", "))
                     .hint("`skip: true` lets it find nothing"),
             ))
         }
     }
-}
-
-fn ini(request: &Request<'_>) -> Result<Vec<Value>, Error> {
-    let (_, text) = contents(request, &request.text("file")?.unwrap_or_else(|| "ansible.ini".into()), "files")?;
-    let section = request.text("section")?.unwrap_or_else(|| "global".into());
-    let properties = request.text("type")?.as_deref() == Some("properties");
-    let other = request.text("default")?.unwrap_or_default();
-    let mut inside = properties;
-    let mut found: Vec<(String, String)> = Vec::new();
-    for line in text.lines().map(str::trim).filter(|l| !l.starts_with(['#', ';'])) {
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            inside = properties || name.trim() == section;
-        } else if let Some((key, value)) = line.split_once(['=', ':'])
-            && inside
-        {
-            found.push((key.trim().to_lowercase(), value.trim().to_owned()));
-        }
-    }
-    if request.flag("re", false)? {
-        let mut out = Vec::new();
-        for term in request.texts() {
-            let pattern = crate::template::filters::pattern(&term, false, false)?;
-            out.extend(found.iter().filter(|(k, _)| pattern.is_match(k).unwrap_or(false)).map(|(_, v)| Value::str(v)));
-        }
-        return Ok(out);
-    }
-    Ok(request
-        .texts()
-        .map(|key| Value::str(found.iter().rev().find(|(k, _)| *k == key.to_lowercase()).map_or(&other, |(_, v)| v)))
-        .collect())
-}
-
-/// The fields of a line: quoted fields may hold the delimiter, `""` is a quote (RFC 4180).
-fn fields(line: &str, delimiter: char) -> Vec<String> {
-    let mut out = vec![String::new()];
-    let mut quoted = false;
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                out.last_mut().into_iter().for_each(|f| f.push('"'));
-            }
-            '"' => quoted = !quoted,
-            c if c == delimiter && !quoted => out.push(String::new()),
-            c => out.last_mut().into_iter().for_each(|f| f.push(c)),
-        }
-    }
-    out
-}
-
-fn csvfile(request: &Request<'_>) -> Result<Vec<Value>, Error> {
-    let (_, text) = contents(request, &request.text("file")?.unwrap_or_else(|| "ansible.csv".into()), "files")?;
-    let delimiter = match request.text("delimiter")?.as_deref() {
-        None | Some("TAB" | "t" | "\t") => '\t',
-        Some(d) => d.chars().next().unwrap_or('\t'),
-    };
-    let column = |name: &str, other: i64| -> Result<usize, Error> {
-        Ok(request.options.int(usize::MAX, name)?.and_then(|c| usize::try_from(c).ok()).unwrap_or(other as usize))
-    };
-    let (wanted, key) = (column("col", 1)?, column("keycol", 0)?);
-    let other = request.option("default")?;
-    let mut out = Vec::new();
-    for term in request.texts() {
-        let row = text.lines().map(|l| fields(l, delimiter)).find(|f| f.get(key).is_some_and(|k| *k == term));
-        match row.and_then(|f| f.get(wanted).cloned()) {
-            Some(field) => out.push(Value::from(field)),
-            None => out.extend(other.clone()),
-        }
-    }
-    Ok(out)
 }

@@ -88,7 +88,7 @@ fn beside_playbook(request: &Request<'_>) -> PathBuf {
 /// Puts a password into its file as a whole.
 fn keep(path: &Path, kept: &Kept) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(folder)?;
+    std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700).create(folder)?;
     let mut file = tempfile::Builder::new().prefix(".password").tempfile_in(folder)?;
     file.write_all(kept.line().as_bytes())?;
     file.as_file().sync_all()?;

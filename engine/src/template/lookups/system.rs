@@ -1,9 +1,10 @@
 //! Lookups of variables, of the environment, and of commands on the controller.
 
 use super::{Lookup, Request};
-use crate::template::convert::data;
-use crate::template::errors::refuse;
-use minijinja::{Error, ErrorKind};
+use crate::error::{Diagnostic, Kind};
+use crate::template::convert::{data, python_name};
+use crate::template::errors::{carry, refuse};
+use minijinja::Error;
 use modules::value::Value;
 use std::process::Command;
 
@@ -11,8 +12,8 @@ pub(super) const LOOKUPS: &[(&str, Lookup)] = &[
     ("vars", vars),
     ("varnames", varnames),
     ("env", |r| {
-        let other = r.option("default")?.unwrap_or_else(|| Value::str(""));
-        Ok(r.texts().map(|name| std::env::var(name).map_or_else(|_| other.clone(), Value::from)).collect())
+        let other = || Ok::<_, Error>(r.option("default")?.unwrap_or_else(|| Value::str("")));
+        r.texts().map(|name| std::env::var(name).map_or_else(|_| other(), |found| Ok(Value::from(found)))).collect()
     }),
     ("pipe", |r| r.texts().map(|c| piped(r, &c).map(|t| Value::str(t.trim_end()))).collect()),
     ("lines", |r| {
@@ -27,21 +28,34 @@ pub(super) const LOOKUPS: &[(&str, Lookup)] = &[
 ];
 
 fn vars(request: &Request<'_>) -> Result<Vec<Value>, Error> {
-    let other = request.option("default")?;
-    let find = |name: String| match (request.frame.lookup(&name), &other) {
-        (Some(found), _) => data(&found),
-        (None, Some(other)) => Ok(other.clone()),
-        (None, None) => Err(Error::new(ErrorKind::UndefinedError, format!("`{name}` is undefined"))),
+    let find = |term: &Value| {
+        let Some(name) = term.as_str() else {
+            return Err(refuse(format!("Variable name must be 'str' not '{}'", python_name(term))));
+        };
+        match (request.frame.lookup(name), request.options.by_name("default")) {
+            (Some(found), _) => data(&found),
+            (None, Some(_)) => Ok(request.option("default")?.unwrap_or_default()),
+            (None, None) => {
+                let error = Diagnostic::new(Kind::Undefined, format!("`{name}` is undefined"));
+                let names = request.frame.names();
+                let known = names.iter().map(String::as_str).filter(|n| *n != name);
+                Err(carry(error.said(format!("No variable named '{name}' was found.")).nearest(name, known)))
+            }
+        }
     };
-    request.texts().map(find).collect()
+    request.terms.iter().map(find).collect()
 }
 
 fn varnames(request: &Request<'_>) -> Result<Vec<Value>, Error> {
     let mut names = request.frame.names();
     names.sort();
     let mut out = Vec::new();
-    for term in request.texts() {
-        let pattern = crate::template::filters::pattern(&term, false, false)?;
+    for term in &request.terms {
+        let Some(term) = term.as_str() else {
+            return Err(refuse(format!("Invalid setting identifier, \"{term}\" is not a string, its a {}", python_name(term))));
+        };
+        let unusable = |e: Error| refuse(format!("Unable to use \"{term}\" as a search parameter: {}", e.detail().unwrap_or_default()));
+        let pattern = crate::template::filters::pattern(term, false, false).map_err(unusable)?;
         out.extend(names.iter().filter(|n| pattern.is_match(n).unwrap_or(false)).map(Value::str));
     }
     Ok(out)
@@ -58,7 +72,11 @@ fn piped(request: &Request<'_>, command: &str) -> Result<String, Error> {
     let output = shell.output().map_err(|e| refuse(format!("cannot run `{command}`: {e}")))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        return Err(refuse(format!("`{command}` failed with {}: {}", output.status, words.trim_end())));
+        return Err(refuse(format!(
+            "lookup_plugin.pipe({command}) returned {}: {}",
+            output.status.code().map_or_else(|| output.status.to_string(), |c| c.to_string()),
+            words.trim_end()
+        )));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -70,7 +88,7 @@ fn hostnames(request: &Request<'_>) -> Result<Vec<Value>, Error> {
     let members = |name: &str| -> Vec<Value> {
         match groups.get(name).and_then(Value::as_list) {
             Some(members) => members.to_vec(),
-            None if name == "*" => all.clone(),
+            None if name.contains(['*', '?', '[']) => matching(name, &groups, &all),
             None => all.iter().filter(|h| h.as_str() == Some(name)).cloned().collect(),
         }
     };
@@ -88,6 +106,15 @@ fn hostnames(request: &Request<'_>) -> Result<Vec<Value>, Error> {
         }
     }
     Ok(out)
+}
+
+/// The hosts whose names match a pattern of shells, and those of groups that do.
+fn matching(pattern: &str, groups: &Value, all: &[Value]) -> Vec<Value> {
+    let Some(regex) = crate::template::filters::glob_regex(pattern) else { return Vec::new() };
+    let fits = |name: &Value| regex.is_match(&name.to_string()).unwrap_or(false);
+    let of_groups = groups.as_map().into_iter().flatten().filter(|(name, _)| fits(name));
+    let members: Vec<Value> = of_groups.flat_map(|(_, m)| m.as_list().unwrap_or_default().to_vec()).collect();
+    all.iter().filter(|h| fits(h) || members.contains(h)).cloned().collect()
 }
 
 /// The settings of Ansible that playbooks ask for, at their defaults or from the environment.
