@@ -203,7 +203,8 @@ fn nothing(place: Place, module: String) -> Action {
 
 fn is_lone_template(text: &str) -> bool {
     let text = text.trim();
-    text.starts_with("{{") && text.ends_with("}}")
+    let names_argument = text.match_indices("}}=").any(|(at, _)| !text[at + 3..].starts_with('='));
+    text.starts_with("{{") && text.ends_with("}}") && !names_argument
 }
 
 /// Sets an argument; the last one written wins.

@@ -87,7 +87,8 @@ fn template_length(text: &str, close: &'static str) -> Result<usize, Unbalanced>
 
 /// The key and value of a `key=value` word; none when it has no key. `\=` is no separator.
 pub(super) fn key_value(word: &str) -> Option<(String, String)> {
-    let at = word.match_indices('=').map(|(i, _)| i).find(|i| !word[..*i].ends_with('\\'))?;
+    let outside = |i: &usize| word[..*i].matches("{{").count() == word[..*i].matches("}}").count();
+    let at = word.match_indices('=').map(|(i, _)| i).filter(outside).find(|i| !word[..*i].ends_with('\\'))?;
     let key = word[..at].trim();
     if key.is_empty() {
         return None;

@@ -1,7 +1,7 @@
 //! Bare expressions: `when`, `that`, `until`, `changed_when`, `failed_when`.
 
 use super::Condition;
-use super::render::{Engines, evaluate, is_template, read, settled};
+use super::render::{Engines, evaluate_expression, is_template, read, settled};
 use super::scope::Frame;
 use crate::error::{Diagnostic, Kind, Result};
 use crate::yaml::{Data, Node};
@@ -48,7 +48,8 @@ fn template(text: &str) -> Option<String> {
 
 fn expression(text: &str, node: &Node, frame: &Arc<Frame>) -> Result<Condition> {
     let Some(template) = template(text) else { return Ok(Condition::True) };
-    let value = settled(node.place(), frame, || evaluate(&template, node.place(), frame)).map_err(|e| Box::new(unanswered(*e)))?;
+    let value =
+        settled(node.place(), frame, || evaluate_expression(&template, node.place(), frame)).map_err(|e| Box::new(unanswered(*e)))?;
     if let Some(what) = value.first_unknown() {
         return Ok(Condition::Unknown(what.to_owned()));
     }

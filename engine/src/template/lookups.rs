@@ -92,6 +92,7 @@ pub(super) fn function(mut call: Call, wants_list: bool) -> std::result::Result<
     }
     Ok(live(match found.len() {
         1 => found.into_iter().next().unwrap_or_default(),
+        0 => Value::list([]),
         _ if found.iter().all(|v| matches!(v, Value::Str(_))) => {
             Value::from(found.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","))
         }

@@ -26,6 +26,8 @@ const KEPT: usize = 20_000;
 
 /// Starts the name of a template that is its own text.
 const TEXT: char = '\u{1}';
+/// Starts the name of a template that is its own text, whose backslashes stand for themselves.
+const LITERAL: char = '\u{3}';
 /// Starts the name of a template file: its path, NUL, its text.
 const FILE: char = '\u{2}';
 
@@ -176,7 +178,7 @@ fn engine(syntax: &Syntax) -> std::result::Result<Engine, Error> {
     environment.set_loader(move |name| {
         let Some(source) = source_of(name) else { return Ok(None) };
         counter.fetch_add(1, Ordering::Relaxed);
-        rewrite(source, &config).map(Some)
+        rewrite(&source, &config).map(Some)
     });
     environment.add_function(rewrite::FRESH, objects::fresh);
     environment.add_function(rewrite::ADD, operators::add);
@@ -201,10 +203,13 @@ fn engine(syntax: &Syntax) -> std::result::Result<Engine, Error> {
     Ok(Engine { environment, loaded })
 }
 
-fn source_of(name: &str) -> Option<&str> {
-    match name.strip_prefix(TEXT) {
-        Some(text) => Some(text),
-        None => name.strip_prefix(FILE)?.split_once('\0').map(|(_, text)| text),
+fn source_of(name: &str) -> Option<Cow<'_, str>> {
+    if let Some(text) = name.strip_prefix(TEXT) {
+        return Some(Cow::Borrowed(text));
+    }
+    match name.strip_prefix(LITERAL) {
+        Some(text) => Some(Cow::Owned(rewrite::literal(text))),
+        None => name.strip_prefix(FILE)?.split_once('\0').map(|(_, text)| Cow::Borrowed(text)),
     }
 }
 
@@ -229,6 +234,8 @@ fn found(name: &str, parent: &str) -> Option<(PathBuf, String)> {
             taint::secret();
         }
         let (_, body, _) = Syntax::of(source.text()).ok()?;
+        // The line break that ends a file is not part of what it says.
+        let body = body.strip_suffix('\n').map_or(body, |b| b.strip_suffix('\r').unwrap_or(b));
         Some((path, body.to_owned()))
     })
 }
@@ -298,14 +305,25 @@ pub(super) fn is_template(text: &str) -> bool {
 
 /// Renders a text that stands at `place`: a lone expression gives its value, everything else text.
 pub(super) fn evaluate(text: &str, place: &Place, frame: &Arc<Frame>) -> Result<Live> {
+    let kind = if text.contains('\\') { LITERAL } else { TEXT };
+    run(&Syntax::default(), &format!("{kind}{text}"), place, None, frame)
+}
+
+/// The same for an expression that stands alone, whose texts have Jinja's escapes.
+pub(super) fn evaluate_expression(text: &str, place: &Place, frame: &Arc<Frame>) -> Result<Live> {
     evaluate_with(&Syntax::default(), text, place, None, frame)
 }
 
 /// The same in another syntax. For a file, `file` is how many lines stand before the text.
 pub(super) fn evaluate_with(syntax: &Syntax, text: &str, place: &Place, file: Option<usize>, frame: &Arc<Frame>) -> Result<Live> {
+    run(syntax, &format!("{TEXT}{text}"), place, file, frame)
+}
+
+/// Renders a template by the name that it has in the engine.
+fn run(syntax: &Syntax, name: &str, place: &Place, file: Option<usize>, frame: &Arc<Frame>) -> Result<Live> {
     let run = || {
         let engine = frame.engines().of(syntax)?;
-        let template = engine.environment.get_template(&format!("{TEXT}{text}"))?;
+        let template = engine.environment.get_template(name)?;
         let depth = LOOKS.with_borrow(Vec::len);
         let outer = PRINTED.take();
         let output = template.render(Live::from_object(Names(frame.clone())));
@@ -314,7 +332,8 @@ pub(super) fn evaluate_with(syntax: &Syntax, text: &str, place: &Place, file: Op
         let output = output?;
         Ok(match printed {
             Printed { alone: Some(value), .. } => value,
-            Printed { count: 1, last: Some(value), length, .. } if length == output.len() && !value.is_none() => value,
+            Printed { count: 1, last: Some(value), length, .. } if length == output.len() => value,
+            Printed { count: 0, .. } if output.is_empty() => Live::from(()),
             _ => Live::from(output),
         })
     };

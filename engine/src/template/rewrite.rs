@@ -1,5 +1,6 @@
 //! Rewrites a template so that the engine gives it Jinja's meaning: text is inserted at the places of expressions, lines never move.
 
+mod literal;
 mod repair;
 
 use minijinja::machinery::ast::{self, Expr, Stmt};
@@ -7,6 +8,8 @@ use minijinja::machinery::{Token, parse};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
 use std::ops::Range;
+
+pub(super) use literal::literal;
 
 /// Wraps an expression so that its list or dictionary can be changed.
 pub(super) const FRESH: &str = "_fresh";

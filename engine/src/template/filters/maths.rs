@@ -76,7 +76,6 @@ fn to_float(value: &Value, call: &Call) -> Result<Value, Error> {
 
 fn to_bool(value: &Value, _: &Call) -> Result<Value, Error> {
     Ok(match value {
-        Value::Null => Value::Null,
         Value::Bool(b) => Value::Bool(*b),
         Value::Str(s) => Value::Bool(matches!(s.to_lowercase().as_str(), "yes" | "on" | "1" | "true" | "t" | "y")),
         other => Value::Bool(float(other) == Some(1.0)),
@@ -85,6 +84,9 @@ fn to_bool(value: &Value, _: &Call) -> Result<Value, Error> {
 
 fn round(value: &Value, call: &Call) -> Result<Value, Error> {
     let digits = i32::try_from(call.int(0, "precision")?.unwrap_or(0)).unwrap_or(0);
+    if let (Value::Int(whole), None | Some("common")) = (value, call.text(1, "method")?.as_deref()) {
+        return Ok(Value::Int(if digits >= 0 { *whole } else { tens(*whole, digits.unsigned_abs()) }));
+    }
     let x = number(value)?;
     let scale = 10f64.powi(digits);
     Ok(Value::Float(match call.text(1, "method")?.as_deref() {
@@ -93,6 +95,14 @@ fn round(value: &Value, call: &Call) -> Result<Value, Error> {
         _ if digits >= 0 => even(x, digits as usize),
         _ => (x * scale).round_ties_even() / scale,
     }))
+}
+
+/// Rounds to a power of ten, ties to even.
+fn tens(whole: i64, digits: u32) -> i64 {
+    let Some(unit) = 10i64.checked_pow(digits) else { return 0 };
+    let (down, rest) = (whole.div_euclid(unit), whole.rem_euclid(unit));
+    let up = rest * 2 > unit || (rest * 2 == unit && down % 2 != 0);
+    (down + i64::from(up)) * unit
 }
 
 /// Rounds the exact decimal value, ties to even, as Python's `round()`.

@@ -2,7 +2,7 @@
 
 use super::Handing;
 use crate::template::call::{Call, is_undefined};
-use crate::template::convert::{argument, text_of};
+use crate::template::convert::{argument, python_name, text_of};
 use crate::template::errors::{carry, last_miss, refuse};
 use crate::template::objects::{list, pairs};
 use minijinja::value::{Tuple, ValueKind};
@@ -212,16 +212,39 @@ fn order_all(a: &[Value], b: &[Value]) -> Ordering {
     a.iter().zip(b).map(|(x, y)| order(x, y)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
 }
 
+/// Python refuses to order values of different kinds.
+fn comparable(items: &[(Vec<Value>, Live)]) -> Result<(), Error> {
+    let kind = |v: &Value| match v {
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => "a number",
+        other => python_name(other),
+    };
+    let orders = |a: &Value, b: &Value| match (a, b) {
+        (Value::Map(_), _) | (_, Value::Map(_)) | (Value::Null, _) | (_, Value::Null) => false,
+        _ => kind(a) == kind(b),
+    };
+    for pair in items.windows(2) {
+        for (a, b) in pair[0].0.iter().zip(&pair[1].0) {
+            if !orders(a, b) {
+                return Err(refuse(format!("'<' not supported between instances of '{}' and '{}'", python_name(b), python_name(a))));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn sort(_: &mut State<'_, '_>, call: &Call) -> Result<Live, Error> {
     let reverse = call.flag(0, "reverse")?;
     let mut items = keyed(call, 2, call.flag(1, "case_sensitive")?)?;
+    comparable(&items)?;
     items.sort_by(|(a, _), (b, _)| if reverse { order_all(b, a) } else { order_all(a, b) });
     Ok(list(items.into_iter().map(|(_, item)| item)))
 }
 
 fn extreme(call: &Call, wanted: Ordering) -> Result<Live, Error> {
     let mut best: Option<(Vec<Value>, Live)> = None;
-    for (key, item) in keyed(call, 1, call.flag(0, "case_sensitive")?)? {
+    let items = keyed(call, 1, call.flag(0, "case_sensitive")?)?;
+    comparable(&items)?;
+    for (key, item) in items {
         if best.as_ref().is_none_or(|(b, _)| order_all(&key, b) == wanted) {
             best = Some((key, item));
         }
@@ -261,6 +284,7 @@ impl minijinja::value::Object for Group {
 fn groupby(_: &mut State<'_, '_>, call: &Call) -> Result<Live, Error> {
     let path = call.arg(0, "attribute").ok_or_else(|| refuse("groupby needs an attribute"))?.clone();
     let mut items = keyed(call, 0, call.flag(2, "case_sensitive")?)?;
+    comparable(&items)?;
     items.sort_by(|(a, _), (b, _)| order_all(a, b));
     let mut groups: Vec<(Vec<Value>, Live, Vec<Live>)> = Vec::new();
     for (key, item) in items {

@@ -37,7 +37,7 @@ fn distinct(items: impl IntoIterator<Item = Value>) -> Vec<Value> {
 }
 
 fn unique(value: &Value, call: &Call) -> Result<Value, Error> {
-    let case_sensitive = call.flag_or_none(0, "case_sensitive")?.unwrap_or(true);
+    let case_sensitive = call.flag(0, "case_sensitive")?;
     let path = call.text(1, "attribute")?;
     let unhashable = |v: &Value| matches!(v, Value::List(_) | Value::Map(_));
     if call.arg(0, "case_sensitive").is_some() && !case_sensitive && path.is_none() && list_of(value)?.iter().any(unhashable) {

@@ -46,8 +46,8 @@ fn password(request: &Request<'_>, term: &str) -> Result<Value, Error> {
     };
     let length = option("length")?.and_then(|l| l.to_string().parse().ok()).unwrap_or(20);
     let chars = alphabet(option("chars")?.as_ref());
-    let seed = option("seed")?.filter(|s| *s != Value::Null);
-    let scheme = option("encrypt")?.filter(|e| *e != Value::Null).map(|e| Scheme::named(&e.to_string())).transpose()?;
+    let seed = option("seed")?.filter(Value::truthy);
+    let scheme = option("encrypt")?.filter(Value::truthy).map(|e| Scheme::named(&e.to_string())).transpose()?;
     let ident = option("ident")?.filter(|i| *i != Value::Null).map(|i| i.to_string());
     taint::secret();
     let path = match Path::new(path).is_absolute() {
