@@ -76,7 +76,8 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let mut unit = units.observe(&name)?;
     // A file written by an apply that was cut short is still to be told to the manager.
     if written || unit.property("NeedDaemonReload") == "yes" {
-        units.reload_manager()?;
+        let enabled = DesiredUnit { enabled: Some(args.enabled), ..DesiredUnit::default() };
+        units.reload_manager_for(&name, &enabled)?;
         unit = units.observe(&name)?;
     }
     let run = match args.state {

@@ -42,22 +42,33 @@ fn script(identity: &Identity, compress: bool) -> String {
             .to_owned(),
         "i=$(id -u)".to_owned(),
         format!("own() {{ [ -d \"$1\" ] && [ -O \"$1\" ] && {} && chmod 700 \"$1\" 2>/dev/null; }}", unlinked("$1")),
+        // An agent that was checked before and not changed since, as its file system tells, is not read again.
+        "seen() { stat -c \"%i %s %z\" \"$1\" 2>/dev/null; }".to_owned(),
+        "keep() { seen \"$1/agent-$2\" > \"$1/seen-$2\"; } 2>/dev/null".to_owned(),
         format!(
             "good() {{ [ -f \"$1\" ] && [ -O \"$1\" ] && [ -x \"$1\" ] && {} && \
              if command -v sha256sum >/dev/null 2>&1; then s=$(sha256sum < \"$1\") && [ \"${{s%% *}}\" = {hash} ]; \
              else [ \"$(wc -c < \"$1\")\" -eq {size} ]; fi; }}",
             unlinked("$1")
         ),
-        format!("d=; for p in {folders}; do if [ -n \"$p\" ] && own \"$p\" && good \"$p/agent-{hash}\"; then d=\"$p\"; break; fi; done"),
+        format!(
+            "same() {{ [ -O \"$1/seen-$2\" ] && s=$(seen \"$1/agent-$2\") && [ -n \"$s\" ] && [ \"$(cat \"$1/seen-$2\")\" = \"$s\" ] && \
+             [ -O \"$1/agent-$2\" ] && {} && {}; }}",
+            unlinked("$1/agent-$2"),
+            unlinked("$1/seen-$2")
+        ),
+        format!(
+            "d=; for p in {folders}; do if [ -n \"$p\" ] && own \"$p\" && {{ same \"$p\" {hash} || {{ good \"$p/agent-{hash}\" && {{ keep \"$p\" {hash}; true; }}; }}; }}; then d=\"$p\"; break; fi; done"
+        ),
         format!(
             "if [ -z \"$d\" ]; then \
              for p in {folders}; do if [ -n \"$p\" ] && mkdir -p \"$p\" 2>/dev/null && own \"$p\"; then t=\"$p/.new-$$\"; rm -f \"$t\"; \
              if ( : > \"$t\" ) 2>/dev/null && chmod 700 \"$t\" && [ -x \"$t\" ]; then d=\"$p\"; break; fi; rm -f \"$t\"; fi; done; \
              if [ -z \"$d\" ]; then say nowhere; exit 0; fi; \
-             if {gzip}; then say need gz; read -r n && head -c \"$n\" | gzip -dc > \"$t\"; \
-             else say need raw; read -r n && head -c \"$n\" > \"$t\"; fi; \
-             if good \"$t\" && mv -f \"$t\" \"$d/agent-{hash}\"; then :; else rm -f \"$t\"; say broken; exit 0; fi; \
-             ls -t \"$d\"/agent-* | tail -n +3 | while read -r o; do rm -f \"$o\"; done; fi"
+             if {gzip}; then say need gz; read -r n && head -c \"$n\" | gzip -dc > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq {size} ]; \
+             else say need raw; read -r n && head -c \"$n\" > \"$t\" && good \"$t\"; fi; \
+             if [ $? -eq 0 ] && mv -f \"$t\" \"$d/agent-{hash}\"; then keep \"$d\" {hash}; else rm -f \"$t\"; say broken; exit 0; fi; \
+             ls -t \"$d\"/agent-* | tail -n +3 | while read -r o; do rm -f \"$o\" \"$d/seen-${{o##*/agent-}}\"; done; fi"
         ),
         "umask \"$u\"".to_owned(),
         "say have".to_owned(),
@@ -226,7 +237,8 @@ mod tests {
     }
 
     fn cached(home: &Path) -> Vec<PathBuf> {
-        let mut found: Vec<PathBuf> = std::fs::read_dir(home.join(".cache/engine")).unwrap().map(|e| e.unwrap().path()).collect();
+        let found = std::fs::read_dir(home.join(".cache/engine")).unwrap().map(|e| e.unwrap().path());
+        let mut found: Vec<PathBuf> = found.filter(|path| path.to_string_lossy().contains("/agent-")).collect();
         found.sort();
         found
     }
@@ -257,6 +269,9 @@ mod tests {
                 assert_eq!(std::fs::metadata(&files[0]).unwrap().mode() & 0o777, 0o700);
                 assert_eq!(boot(&shell, dir.path(), &program, compress, "echo Welcome; printf unended;").await.unwrap(), expected);
                 assert_eq!(std::fs::metadata(&files[0]).unwrap().ino(), inode, "found, not sent");
+                let unread = "sha256sum() { echo read again >&2; return 1; };";
+                assert_eq!(boot(&shell, dir.path(), &program, compress, unread).await.unwrap(), expected);
+                assert_eq!(std::fs::metadata(&files[0]).unwrap().ino(), inode, "found, not read");
                 let broken = std::fs::read_to_string(&files[0]).unwrap().replace('1', "2");
                 std::fs::write(&files[0], broken).unwrap();
                 assert_eq!(boot(&shell, dir.path(), &program, compress, "").await.unwrap(), expected);
@@ -273,6 +288,7 @@ mod tests {
             assert!(boot(&["sh"], dir.path(), &program, true, "").await.unwrap().starts_with(&format!("agent {number} ")));
         }
         assert_eq!(cached(dir.path()).len(), 2);
+        assert_eq!(std::fs::read_dir(dir.path().join(".cache/engine")).unwrap().count(), 4, "each with what was seen of it");
         let program = program(dir.path(), 5);
         let place = dir.path().join(".cache/engine").join(format!("agent-{}", program.identity().await.unwrap().hash));
         std::fs::set_permissions(&program.path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

@@ -89,21 +89,27 @@ fn store() -> Option<PathBuf> {
 /// Packing takes longer than all else that a first run does; so it is done once for a program, if it can be kept.
 fn packed_before(store: Option<&Path>, identity: &Identity, file: File) -> io::Result<Vec<u8>> {
     let Some(store) = store else { return pack(file) };
-    let path = store.join(format!("{}.gz", identity.hash));
-    if let Ok(bytes) = std::fs::read(&path)
-        && is_whole(&bytes, identity.size)
-    {
+    if let Some(bytes) = kept(store, identity) {
         return Ok(bytes);
     }
     let bytes = pack(file)?;
     // Without a cache the next run packs again, no more.
-    let _ = keep(store, &path, &bytes);
+    let _ = keep(store, &store.join(kept_name(identity, &bytes)), &bytes);
     Ok(bytes)
 }
 
-/// Whether these are all bytes of a gzip file of content this long. The host checks what it says by the hash.
-fn is_whole(bytes: &[u8], size: u64) -> bool {
-    bytes.last_chunk().is_some_and(|length| u64::from(u32::from_le_bytes(*length)) == size & u64::from(u32::MAX))
+/// What an earlier run packed, if it is still what it was.
+fn kept(store: &Path, identity: &Identity) -> Option<Vec<u8>> {
+    let start = format!("{}-", identity.hash);
+    let names = std::fs::read_dir(store).ok()?.flatten().map(|entry| entry.file_name());
+    let name = names.filter_map(|name| name.into_string().ok()).find(|name| name.starts_with(&start))?;
+    let bytes = std::fs::read(store.join(&name)).ok()?;
+    (kept_name(identity, &bytes) == name).then_some(bytes)
+}
+
+/// A packed program's file: the program's hash, and that of the packed bytes.
+fn kept_name(identity: &Identity, packed: &[u8]) -> String {
+    format!("{}-{}.gz", identity.hash, hex(&Sha256::digest(packed)))
 }
 
 /// Keeps a packed program, and one older.
@@ -153,7 +159,7 @@ mod tests {
         // From now on the file itself is not read.
         let second = packed_before(Some(&store), &identity, open("two").1).unwrap();
         assert_eq!(second, first);
-        let kept = store.join(format!("{}.gz", identity.hash));
+        let kept = store.join(kept_name(&identity, &first));
         std::fs::write(&kept, &first[..first.len() - 3]).unwrap();
         assert_eq!(unpacked(&packed_before(Some(&store), &identity, open("one").1).unwrap()), "one");
         for text in ["two", "three", "four"] {

@@ -1,5 +1,6 @@
 //! Units of systemd: observed with `systemctl show`, compared as a whole, started, stopped, enabled and masked.
 
+mod reload;
 mod show;
 
 use super::{Command, Host, Output};
@@ -98,7 +99,7 @@ impl Units<'_> {
         let mut unit = self.observe(name)?;
         if !unit.exists() && self.host.is_live() && self.unit_file(name).is_some() {
             // The manager keeps what it once looked for in vain until it reads its files again.
-            self.reload_manager()?;
+            self.read_anew()?;
             unit = self.observe(name)?;
         }
         if !unit.exists() && desired.masked.is_none() && self.scope != Scope::Global {
@@ -110,24 +111,6 @@ impl Units<'_> {
         Ok(unit)
     }
 
-    /// Lets the manager read its unit files again. Nothing of the host's state changes by it, so nothing is recorded.
-    pub fn reload_manager(&mut self) -> Result<(), Halt> {
-        self.act(&["daemon-reload"], "cannot reload the manager's unit files")
-    }
-
-    /// Lets the manager read its unit files again on the way to what is desired.
-    ///
-    /// Enabling ends with the same, which takes longer than all else here: a unit that is to be enabled is not read twice.
-    pub fn reload_manager_for(&mut self, name: &str, desired: &DesiredUnit) -> Result<(), Halt> {
-        let plainly = desired.enabled == Some(true) && desired.masked.is_none() && !desired.force;
-        // What `is-enabled` says comes from the files, not from what the manager has read.
-        if self.host.is_live() && plainly && self.systemctl(&["is-enabled", name])?.text().trim() == "disabled" {
-            self.host.record(Change::new(Action::Update, KIND, name).field("enabled", false, true));
-            return self.act(&["enable", name], &format!("cannot enable {name}"));
-        }
-        self.reload_manager()
-    }
-
     /// Replaces the manager's own process.
     pub fn reexecute_manager(&mut self) -> Result<(), Halt> {
         self.act(&["daemon-reexec"], "cannot execute the manager anew")
@@ -135,7 +118,7 @@ impl Units<'_> {
 
     /// Forgets what a plan or the manager remembers of a unit whose file is gone.
     pub fn forget(&mut self, name: &str) -> Result<(), Halt> {
-        self.reload_manager()?;
+        self.read_anew()?;
         self.systemctl_perform(&["reset-failed", name])?;
         let gone = Unit::parse("LoadState=not-found\nActiveState=inactive\nUnitFileState=");
         self.remember(name, &gone);
