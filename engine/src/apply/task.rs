@@ -154,7 +154,8 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
 /// Takes the hosts of a failed task to their `rescue`, or out of the play. True when a `rescue` takes it up.
 fn fail(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], outcome: &Outcome) -> bool {
     let mut rescued = false;
-    let task = Value::map([("name", Value::str(&at.name.name)), ("action", Value::str(&at.name.module))]);
+    let own = at.task.name.as_ref().and_then(Node::as_str).filter(|n| !n.contains("{{")).unwrap_or(&at.name.name);
+    let task = Value::map([("name", Value::str(own)), ("action", Value::str(&at.name.module))]);
     for host in for_hosts {
         if outcome.status == Status::Unreachable {
             at.batch.leave(at.run, host, Gone::Unreachable);

@@ -46,8 +46,18 @@ fn template(text: &str) -> Option<String> {
     (!bare.trim().is_empty()).then(|| format!("{{{{ {} }}}}", bare.trim_end()))
 }
 
+/// How deep conditions may name conditions.
+const DEPTH: usize = 10;
+
 fn expression(text: &str, node: &Node, frame: &Arc<Frame>) -> Result<Condition> {
-    let Some(template) = template(text) else { return Ok(Condition::True) };
+    let Some(template) = template(text) else {
+        return if allows_broken() { Ok(Condition::True) } else { Err(Box::new(empty(node))) };
+    };
+    if let Some(name) = lone(text)
+        && let Some(written) = written(name, frame, DEPTH)
+    {
+        return condition(&Node::new(node.place().clone(), Data::Str(written)), frame);
+    }
     let value =
         settled(node.place(), frame, || evaluate_expression(&template, node.place(), frame)).map_err(|e| Box::new(unanswered(*e)))?;
     if let Some(what) = value.first_unknown() {
@@ -55,7 +65,49 @@ fn expression(text: &str, node: &Node, frame: &Arc<Frame>) -> Result<Condition> 
     }
     match value.reveal() {
         Value::Bool(b) => Ok(said(*b)),
+        Value::Str(text) if lone(node.as_str().unwrap_or_default()).is_some() => Err(Box::new(untrusted(text, node))),
+        other if allows_broken() => Ok(said(other.truthy())),
         other => Err(Box::new(not_boolean(other).at(node.place()))),
+    }
+}
+
+/// What stands in a condition that is one template.
+fn lone(text: &str) -> Option<&str> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    (!inner.contains("{{") && !inner.contains("}}")).then(|| inner.trim_matches('-').trim())
+}
+
+/// The condition that a variable holds as the user wrote it. What came from a host is never one.
+fn written(name: &str, frame: &Arc<Frame>, depth: usize) -> Option<Arc<str>> {
+    if depth == 0 || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return None;
+    }
+    let text = frame.written(name)?;
+    match lone(&text) {
+        Some(other) => written(other, frame, depth - 1),
+        None if is_template(&text) => None,
+        None => Some(text),
+    }
+}
+
+/// Whether conditions may be something else than true or false (`ALLOW_BROKEN_CONDITIONALS`).
+fn allows_broken() -> bool {
+    let set = std::env::var("ANSIBLE_ALLOW_BROKEN_CONDITIONALS").unwrap_or_default();
+    matches!(set.to_lowercase().as_str(), "1" | "true" | "yes" | "on" | "t" | "y")
+}
+
+fn empty(node: &Node) -> Diagnostic {
+    let error = Diagnostic::new(Kind::Template, "a condition is empty").said("Empty conditional expressions are not allowed.");
+    error.at(node.place()).hint("leave it out, or write what must hold")
+}
+
+fn untrusted(text: &str, node: &Node) -> Diagnostic {
+    match text.trim().is_empty() {
+        true => empty(node),
+        false => Diagnostic::new(Kind::Template, "a text that was computed is not taken as a condition")
+            .said("Encountered untrusted template or expression.")
+            .hint("write the condition without `{{ }}`, or add `| bool` to read the text as a truth value")
+            .at(node.place()),
     }
 }
 

@@ -39,6 +39,29 @@ fn padded(text: &str, args: &[Live], left: bool) -> Result<Live, Error> {
     Ok(Live::from(if left { format!("{fill}{text}") } else { format!("{text}{fill}") }))
 }
 
+/// Blanks up to the next column that `width` divides, for each tab.
+fn expanded(text: &str, width: usize) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for c in text.chars() {
+        match c {
+            '\t' => {
+                let blanks = if width == 0 { 0 } else { width - column % width };
+                out.push_str(&" ".repeat(blanks));
+                column += blanks;
+            }
+            '\n' | '\r' => {
+                out.push(c);
+                column = 0;
+            }
+            c => {
+                out.push(c);
+                column += 1;
+            }
+        }
+    }
+    out
+}
+
 fn text_method(text: &str, method: &str, args: &[Live]) -> Result<Option<Live>, Error> {
     let pieces = |parts: Vec<&str>| list(parts.into_iter().map(Live::from));
     Ok(Some(match method {
@@ -54,8 +77,8 @@ fn text_method(text: &str, method: &str, args: &[Live]) -> Result<Option<Live>, 
         "ljust" => padded(text, args, false)?,
         "rjust" => padded(text, args, true)?,
         "center" => {
-            let (width,): (usize,) = from_args(args)?;
-            Live::from(super::filters::text::centered(text, width))
+            let (width, fill): (usize, Option<String>) = from_args(args)?;
+            Live::from(super::filters::text::centered(text, width, fill.as_deref().unwrap_or(" ")))
         }
         "partition" | "rpartition" => {
             let (separator,): (String,) = from_args(args)?;
@@ -91,7 +114,10 @@ fn text_method(text: &str, method: &str, args: &[Live]) -> Result<Option<Live>, 
             Live::from(swapped.collect::<String>())
         }
         "casefold" => Live::from(text.to_lowercase()),
-        "expandtabs" => Live::from(text.replace('\t', "        ")),
+        "expandtabs" => {
+            let (width,): (Option<usize>,) = from_args(args)?;
+            Live::from(expanded(text, width.unwrap_or(8)))
+        }
         "join" => {
             let (items,): (Live,) = from_args(args)?;
             let items = items.try_iter()?.checked().map(|x| text_of(&x?)).collect::<Result<Vec<_>, _>>()?;

@@ -224,11 +224,15 @@ pub(super) fn modulo(left: Live, right: Live) -> Result<Live, Error> {
 
 /// `%` formatting; containers and null print as in Python.
 pub(super) fn percent(pattern: &str, args: &[Live]) -> Result<String, Error> {
+    let whole = pattern.ends_with('d') && pattern.matches('%').count() == 1;
     let args = args
         .iter()
         .map(|a| match a.kind() {
             ValueKind::None | ValueKind::Bool if pattern.contains("%s") => text_of(a).map(Live::from),
             ValueKind::Seq | ValueKind::Iterable => text_of(a).map(Live::from),
+            ValueKind::Number if !a.is_integer() && whole && !pattern.contains("%s") => {
+                Ok(f64::try_from(a.clone()).map_or_else(|_| a.clone(), |f| Live::from(f.trunc() as i64)))
+            }
             _ => Ok(a.clone()),
         })
         .collect::<Result<Vec<_>, _>>()?;

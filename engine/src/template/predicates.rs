@@ -91,6 +91,8 @@ const TESTS: &[(&str, Test)] = &[
     ("link_exists", |c| path(c).map(|p| p.symlink_metadata().is_ok())),
     ("abs", |c| path(c).map(|p| p.is_absolute())),
     ("is_abs", |c| path(c).map(|p| p.is_absolute())),
+    ("mount", |c| path(c).map(|p| is_mount(&p))),
+    ("is_mount", |c| path(c).map(|p| is_mount(&p))),
     ("same_file", same_file),
     ("is_same_file", same_file),
     ("vault_encrypted", |c| text(c).map(|t| t.starts_with("$ANSIBLE_VAULT;"))),
@@ -101,8 +103,8 @@ const TESTS: &[(&str, Test)] = &[
         read.map_err(|e| refuse(format!("cannot read {}: {e}", path.display())))?;
         Ok(crate::vault::is_encrypted(&start))
     }),
-    ("uri", |c| uri(c, &[])),
-    ("url", |c| uri(c, &["ftp", "ftps", "http", "https", "smb", "sftp"])),
+    ("uri", uri),
+    ("url", url),
     ("urn", |c| text(c).map(|t| t.to_lowercase().starts_with("urn:"))),
     ("ipv4_address", |c| text(c).map(|t| t.parse::<std::net::Ipv4Addr>().is_ok())),
     ("ipv6_address", |c| text(c).map(|t| t.parse::<std::net::Ipv6Addr>().is_ok())),
@@ -238,12 +240,35 @@ fn same_file(call: &Call) -> Result<bool, Error> {
     Ok(matches!((a, b), (Ok(a), Ok(b)) if a == b))
 }
 
-fn uri(call: &Call, schemes: &[&str]) -> Result<bool, Error> {
-    let text = text(call)?;
-    let Some((scheme, rest)) = text.split_once(':') else { return Ok(false) };
-    let known = schemes.is_empty() || schemes.contains(&scheme.to_lowercase().as_str());
-    let host = rest.strip_prefix("//").is_some_and(|r| !r.is_empty() && !r.starts_with('/'));
-    Ok(known && !scheme.is_empty() && (host || (schemes.is_empty() && !rest.is_empty())))
+/// Scheme and host of a URI, each empty where it has none (RFC 3986, appendix B).
+fn uri_parts(text: &str) -> (String, String) {
+    let named =
+        |s: &str| s.starts_with(|c: char| c.is_ascii_alphabetic()) && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let (scheme, rest) = text.split_once(':').filter(|(s, _)| named(s)).unwrap_or(("", text));
+    let host = rest.strip_prefix("//").map_or("", |r| r.split(['/', '?', '#']).next().unwrap_or_default());
+    (scheme.to_lowercase(), host.to_owned())
+}
+
+/// Whether the scheme is one of those asked for, if any are.
+fn uri(call: &Call) -> Result<bool, Error> {
+    let (scheme, _) = uri_parts(&text(call)?);
+    Ok(match call.data(0, "schemes")? {
+        Some(Value::List(schemes)) if !schemes.is_empty() => schemes.iter().any(|s| s.to_string() == scheme),
+        _ => true,
+    })
+}
+
+fn url(call: &Call) -> Result<bool, Error> {
+    let (scheme, host) = uri_parts(&text(call)?);
+    Ok(uri(call)? && !scheme.is_empty() && !host.is_empty())
+}
+
+/// Whether another file system starts at a path.
+fn is_mount(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(own) = path.symlink_metadata() else { return false };
+    let Ok(above) = path.join("..").symlink_metadata() else { return false };
+    !own.is_symlink() && (own.dev() != above.dev() || own.ino() == above.ino())
 }
 
 fn network(text: &str) -> Option<std::net::IpAddr> {

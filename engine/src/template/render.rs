@@ -178,7 +178,7 @@ fn engine(syntax: &Syntax) -> std::result::Result<Engine, Error> {
     environment.set_loader(move |name| {
         let Some(source) = source_of(name) else { return Ok(None) };
         counter.fetch_add(1, Ordering::Relaxed);
-        rewrite(&source, &config).map(Some)
+        rewrite(&source, &config, !name.starts_with(FILE)).map(Some)
     });
     environment.add_function(rewrite::FRESH, objects::fresh);
     environment.add_function(rewrite::ADD, operators::add);

@@ -98,11 +98,11 @@ struct Rewriter<'s> {
     blocks: Vec<Block>,
 }
 
-/// The rewritten source of a template.
+/// The rewritten source of a template; `keeps` says that the value of a lone expression is kept.
 ///
 /// # Errors
 /// Syntax errors.
-pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Error> {
+pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig, keeps: bool) -> Result<String, Error> {
     if repair::is_too_deep(source, syntax) {
         return Err(Error::new(ErrorKind::SyntaxError, format!("an expression has more than {} operators", repair::DEEPEST)));
     }
@@ -123,7 +123,7 @@ pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<String, Err
         }
     };
     let mut rewriter = Rewriter { tokens: repair::spots(source, syntax), ..Rewriter::default() };
-    if is_alone(&parsed) {
+    if keeps && is_alone(&parsed) {
         rewriter.keep();
     }
     rewriter.stmt(&parsed);

@@ -85,6 +85,17 @@ impl Frame {
         Some(Frame::new(self.scope.clone(), self.engines.clone()))
     }
 
+    /// The text of a variable as the user wrote it, if that is where it comes from.
+    pub(super) fn written(&self, name: &str) -> Option<Arc<str>> {
+        match self.scope.lookup(name)? {
+            Binding::Source(node) => match node.data() {
+                crate::yaml::Data::Str(text) => Some(text.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Every name.
     pub(super) fn names(&self) -> Vec<String> {
         self.scope.names()

@@ -82,15 +82,20 @@ pub(super) fn debug(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Perfor
 
 /// What an expression says, or that it is not defined.
 fn variable(at: &At<'_>, scope: &HostScope, expression: &str) -> Result<Value> {
-    match scope.lookup(expression) {
+    let shown = match scope.lookup(expression) {
         Some(Binding::Value(value)) => return Ok(value),
-        Some(Binding::Source(node)) => return at.run.templates.value(&node, &scope.shared()),
-        _ => {}
+        Some(Binding::Source(node)) => at.run.templates.value(&node, &scope.shared()),
+        _ => evaluated(at, scope, expression),
+    };
+    match shown {
+        Err(error) if error.kind == crate::error::Kind::Undefined => Ok(format!("<< error 1 - {} >>", error.words()).into()),
+        Err(error) => Err(Box::new(error.said_while("Error while resolving `var` expression"))),
+        shown => shown,
     }
+}
+
+fn evaluated(at: &At<'_>, scope: &HostScope, expression: &str) -> Result<Value> {
     let place = written(&at.task.action.args, "var").map_or(&at.task.action.place, Node::place).clone();
     let node = Node::new(place, crate::yaml::Data::Str(format!("{{{{ {expression} }}}}").into()));
-    match at.run.templates.value(&node, &scope.shared()) {
-        Err(error) if error.kind == crate::error::Kind::Undefined => Ok("VARIABLE IS NOT DEFINED!".into()),
-        other => other,
-    }
+    at.run.templates.value(&node, &scope.shared())
 }

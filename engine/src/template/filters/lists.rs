@@ -3,7 +3,7 @@
 use super::select::items;
 use super::{Handing, Pure};
 use crate::template::call::{Call, int};
-use crate::template::convert::{argument, python_name, python_type, text_of};
+use crate::template::convert::{argument, live, python_name, python_type, text_of};
 use crate::template::errors::refuse;
 use crate::template::objects::list;
 use minijinja::value::ValueKind;
@@ -14,6 +14,7 @@ pub(super) const FILTERS: &[(&str, Pure)] =
     &[("flatten", flatten), ("subelements", subelements), ("permutations", permutations), ("combinations", combinations)];
 
 pub(super) const HANDING: &[(&str, Handing)] = &[
+    ("finalize", |_, c| argument(&c.value).map(live)),
     ("type_debug", |_, c| {
         argument(&c.value)?;
         Ok(Live::from(python_type(&c.value)))

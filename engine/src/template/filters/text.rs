@@ -27,7 +27,7 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
     }),
     ("lines", |v, _| Ok(Value::list(v.to_string().lines().map(Value::str)))),
     ("indent", indent),
-    ("center", |v, c| Ok(Value::from(centered(&v.to_string(), width(c, 80)?)))),
+    ("center", |v, c| Ok(Value::from(centered(&v.to_string(), width(c, 80)?, " ")))),
     ("wordcount", |v, _| Ok(Value::from(words(&v.to_string())))),
     ("truncate", truncate),
     ("wordwrap", wordwrap),
@@ -38,6 +38,7 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
     ("e", |v, _| Ok(Value::from(escaped(&v.to_string())))),
     ("forceescape", |v, _| Ok(Value::from(escaped(&v.to_string())))),
     ("safe", |v, _| Ok(v.clone())),
+    ("filesizeformat", |v, c| Ok(Value::from(file_size(v, c.flag(0, "binary")?)?))),
     ("striptags", |v, _| Ok(Value::from(without_tags(&v.to_string())))),
     ("xmlattr", xmlattr),
     ("pprint", |v, _| {
@@ -137,11 +138,11 @@ fn indent(value: &Value, call: &Call) -> Result<Value, Error> {
 }
 
 /// Text in the middle of a width, as Python does it.
-pub(in crate::template) fn centered(text: &str, width: usize) -> String {
+pub(in crate::template) fn centered(text: &str, width: usize, fill: &str) -> String {
     let length = text.chars().count();
     let missing = width.saturating_sub(length);
     let left = missing / 2 + (missing & width & 1);
-    format!("{}{text}{}", " ".repeat(left), " ".repeat(missing - left))
+    format!("{}{text}{}", fill.repeat(left), fill.repeat(missing - left))
 }
 
 fn words(text: &str) -> usize {
@@ -165,25 +166,77 @@ fn truncate(value: &Value, call: &Call) -> Result<Value, Error> {
 }
 
 fn wordwrap(value: &Value, call: &Call) -> Result<Value, Error> {
-    let width = width(call, 79)?;
+    let width = width(call, 79)?.max(1);
+    let breaks = call.flag_or_none(1, "break_long_words")?.unwrap_or(true);
+    let at_hyphens = call.flag_or_none(3, "break_on_hyphens")?.unwrap_or(true);
     let end = call.text(2, "wrapstring")?.unwrap_or_else(|| "\n".into());
     let text = value.to_string();
     let mut lines: Vec<String> = Vec::new();
     for paragraph in text.lines() {
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            let longer = line.chars().count() + word.chars().count() + usize::from(!line.is_empty());
-            if !line.is_empty() && longer > width {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        lines.push(line);
+        wrap(paragraph, width, breaks, at_hyphens, &mut lines);
     }
     Ok(Value::from(lines.join(&end)))
+}
+
+/// The pieces of a line between which it may be broken: words, blanks, and words up to a hyphen inside them.
+fn chunks(line: &str, at_hyphens: bool) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let chars: Vec<char> = line.chars().collect();
+    for (i, c) in chars.iter().enumerate() {
+        let starts = match out.last() {
+            None => true,
+            Some(last) => {
+                let blank = last.ends_with(' ');
+                let hyphen = at_hyphens && last.ends_with('-') && i >= 2 && chars[i - 2].is_alphabetic() && c.is_alphabetic();
+                blank != (*c == ' ') || hyphen
+            }
+        };
+        if starts {
+            out.push(String::new());
+        }
+        out.last_mut().into_iter().for_each(|piece| piece.push(*c));
+    }
+    out
+}
+
+/// Breaks a line as Python's `textwrap` does, keeping blanks inside lines.
+fn wrap(line: &str, width: usize, breaks: bool, at_hyphens: bool, lines: &mut Vec<String>) {
+    let mut rest: std::collections::VecDeque<String> = chunks(line, at_hyphens).into();
+    let before = lines.len();
+    while !rest.is_empty() {
+        let (mut current, mut length) = (String::new(), 0);
+        if lines.len() > before && rest.front().is_some_and(|c| c.trim().is_empty()) {
+            rest.pop_front();
+        }
+        while let Some(piece) = rest.front() {
+            let size = piece.chars().count();
+            if length + size > width {
+                break;
+            }
+            length += size;
+            current.extend(rest.pop_front());
+        }
+        if let Some(piece) = rest.front_mut()
+            && piece.chars().count() > width
+            && (breaks || current.is_empty())
+        {
+            let room = if breaks { width - length } else { usize::MAX };
+            let cut = piece.char_indices().nth(room).map_or(piece.len(), |(i, _)| i);
+            let tail = piece.split_off(cut);
+            current.push_str(piece);
+            match tail.is_empty() {
+                true => drop(rest.pop_front()),
+                false => *piece = tail,
+            }
+        }
+        let kept = current.trim_end_matches(' ');
+        if !kept.is_empty() {
+            lines.push(kept.to_owned());
+        }
+    }
+    if lines.len() == before {
+        lines.push(String::new());
+    }
 }
 
 /// Beginning, first line, decoration, last line, end and newline of a style of comments.
@@ -247,6 +300,25 @@ fn format(value: &Value, call: &Call) -> Result<Value, Error> {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\'', "&#39;")
+}
+
+fn file_size(value: &Value, binary: bool) -> Result<String, Error> {
+    let bytes = crate::template::call::float(value).ok_or_else(|| refuse(format!("{value} is no number of bytes")))?;
+    let base = if binary { 1024.0 } else { 1000.0 };
+    if bytes == 1.0 {
+        return Ok("1 Byte".into());
+    }
+    if bytes < base {
+        return Ok(format!("{} Bytes", bytes as i64));
+    }
+    let units = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
+    let power = (1..units.len()).find(|p| bytes < f64::powi(base, *p as i32 + 1)).unwrap_or(units.len());
+    let unit = match (units[power - 1], binary) {
+        ("k", true) => "Ki".to_owned(),
+        (unit, true) => format!("{unit}i"),
+        (unit, false) => unit.to_owned(),
+    };
+    Ok(format!("{:.1} {unit}B", bytes / f64::powi(base, power as i32)))
 }
 
 fn without_tags(text: &str) -> String {

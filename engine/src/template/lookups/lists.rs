@@ -101,7 +101,7 @@ pub(in crate::template) fn subelements(value: &Value, path: &[Value], skip_missi
         if item.get("skipped").is_some_and(Value::truthy) {
             continue;
         }
-        match sublist(&item, path)? {
+        match sublist(&item, path, skip_missing)? {
             Ok(entries) => out.extend(entries.iter().map(|sub| Value::list([item.clone(), sub.clone()]))),
             Err(_) if skip_missing => {}
             Err(key) => {
@@ -113,10 +113,13 @@ pub(in crate::template) fn subelements(value: &Value, path: &[Value], skip_missi
 }
 
 /// The list at a path in a dictionary; if the path is not there, its first key that is missing.
-fn sublist<'v, 'p>(item: &'v Value, path: &'p [Value]) -> Result<Result<&'v [Value], &'p Value>, Error> {
+fn sublist<'v, 'p>(item: &'v Value, path: &'p [Value], skip_missing: bool) -> Result<Result<&'v [Value], &'p Value>, Error> {
     let mut at = item;
     for key in path {
         let Some(map) = at.as_map() else {
+            if skip_missing {
+                return Ok(Err(key));
+            }
             return Err(refuse(format!("the key {key} should point to a dictionary, got '{at}'")));
         };
         match map.get(key) {
