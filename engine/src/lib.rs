@@ -1,6 +1,7 @@
 //! What stays with the user: reading, planning, carrying out, reporting. The order below is the way of the data.
 
 pub mod apply;
+pub mod check;
 pub mod cli;
 pub mod error;
 pub mod event;

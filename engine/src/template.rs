@@ -9,6 +9,7 @@ mod globals;
 mod lookups;
 mod macros;
 mod methods;
+mod names;
 mod objects;
 mod operators;
 mod predicates;
@@ -19,6 +20,8 @@ mod taint;
 
 #[cfg(test)]
 mod checks;
+
+pub use names::Names;
 
 use crate::error::Result;
 use crate::source::Place;
@@ -121,6 +124,17 @@ impl Templates {
     /// Why it cannot.
     pub fn readable_condition(&self, node: &Node) -> Result<()> {
         condition::readable(node, &self.engines)
+    }
+
+    /// The variables that a template reads (`condition`: a bare expression).
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn names(&self, text: &str, place: &Place, condition: bool) -> Result<Names> {
+        match condition {
+            true => condition::names(text, place),
+            false => render::names(text, place),
+        }
     }
 
     /// Renders a template file's text; the result is text, unknown, or secret text.

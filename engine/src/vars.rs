@@ -10,6 +10,7 @@ use crate::template::Binding;
 use crate::vault::Vault;
 use crate::yaml::Node;
 use indexmap::IndexMap;
+pub(crate) use magic::NAMES as MAGIC;
 use modules::value::{Map, Value};
 pub use scope::HostScope;
 use std::collections::{BTreeSet, HashMap};

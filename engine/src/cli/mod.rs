@@ -3,6 +3,7 @@
 mod agent;
 mod apply;
 mod ask;
+mod check;
 mod config;
 mod facts;
 mod familiar;
@@ -44,6 +45,8 @@ enum Command {
     Plan(plan::Plan),
     /// Show what would change, ask, and change it
     Apply(apply::Apply),
+    /// Find what is wrong with playbooks and roles, without any host
+    Check(check::Check),
     /// Draw the graph of a playbook's tasks
     Graph(graph::Graph),
     /// Show hosts, groups and their variables
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Plan(command) => command.run(),
         Command::Apply(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Graph(command) => command.run(),
         Command::Inventory(command) => command.run(),
         Command::Facts(command) => command.run(),

@@ -118,7 +118,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
 }
 
 /// `-i`, else `ANSIBLE_INVENTORY` or `ansible.cfg`.
-fn inventory_sources(options: &InventoryOptions, config: &Config) -> Vec<String> {
+pub(super) fn inventory_sources(options: &InventoryOptions, config: &Config) -> Vec<String> {
     if !options.inventory.is_empty() {
         return options.inventory.clone();
     }
@@ -154,7 +154,7 @@ fn no_playbook(path: &Path) -> Diagnostic {
     }
 }
 
-fn default_playbook(sources: &[String]) -> Result<PathBuf, Vec<Diagnostic>> {
+pub(super) fn default_playbook(sources: &[String]) -> Result<PathBuf, Vec<Diagnostic>> {
     let beside = sources.iter().map(Path::new).filter_map(|p| if p.is_dir() { Some(p) } else { p.parent() });
     let folders: Vec<&Path> = std::iter::once(Path::new("")).chain(beside).collect();
     let candidates = || folders.iter().flat_map(|dir| ["site.yaml", "site.yml"].map(|name| dir.join(name)));

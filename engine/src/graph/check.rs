@@ -15,7 +15,7 @@ use modules::value::{Map, Value};
 const COMPLETED: [&str; 4] = ["copy", "unarchive", "script", "binary"];
 
 /// The mistakes in a task that show already.
-pub(super) fn mistakes(task: &Task, templates: &Templates) -> Vec<Diagnostic> {
+pub(crate) fn mistakes(task: &Task, templates: &Templates) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = syntax(task, templates).into_iter().collect();
     found.extend(unsupported(task));
     found.extend(arguments(task).map(|error| placed(task, error)));
@@ -47,7 +47,7 @@ fn syntax(task: &Task, templates: &Templates) -> Option<Diagnostic> {
 }
 
 /// The first variable whose template cannot be read.
-pub(super) fn variables(vars: &Vars, templates: &Templates) -> Option<Diagnostic> {
+pub(crate) fn readable_variables(vars: &Vars, templates: &Templates) -> Option<Diagnostic> {
     vars.iter().map(|(_, node)| templates.readable(node)).find_map(Result::err).map(|error| *error)
 }
 

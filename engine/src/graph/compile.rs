@@ -78,7 +78,7 @@ impl Compiler {
         // The play's variables are a level of their own, weaker than those of blocks and tasks.
         let keywords = Keywords { vars: Vars::new(), ..(*written.keywords).clone() };
         let context = unfold.inherit(base, &keywords)?;
-        unfold.out.problems.extend(super::check::variables(&written.keywords.vars, &self.templates));
+        unfold.out.problems.extend(super::check::readable_variables(&written.keywords.vars, &self.templates));
         unfold.gather(&context)?;
         // Roles' variables are seen by the whole play, so they are known before the first task is looked at.
         let mut roles = Vec::new();

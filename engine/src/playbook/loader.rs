@@ -4,10 +4,11 @@ use super::files::Files;
 use super::keywords::Owner;
 use super::reader::Reader;
 use super::role::{self, Role};
-use super::{Item, Playbook, Vars};
+use super::{Item, PlayItem, Playbook, Vars};
 use crate::error::{Diagnostic, Result};
 use crate::source::{Place, Source};
 use crate::vault::Vault;
+use crate::yaml::Node;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,6 +55,37 @@ impl Loader {
         role::task_file(&self.files, path, Owner::Handler)
     }
 
+    /// The YAML of a file, whatever it holds; none when it is empty.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is no YAML.
+    pub fn document(&self, path: &Path) -> Result<Option<Node>> {
+        self.files.document(path)
+    }
+
+    /// Reads a playbook as far as it can be read, with all that is wrong in it.
+    pub fn survey(&self, path: &Path) -> (Vec<PlayItem>, Vec<Diagnostic>) {
+        let document = match self.files.document(path) {
+            Ok(document) => document,
+            Err(error) => return (Vec::new(), vec![*error]),
+        };
+        let Some(document) = document else { return (Vec::new(), Vec::new()) };
+        let mut reader = Reader::new(path, &self.files);
+        (reader.plays(&document), reader.errors())
+    }
+
+    /// Reads a task file as far as it can be read, with all that is wrong in it.
+    pub fn survey_tasks(&self, path: &Path) -> (Vec<Item>, Vec<Diagnostic>) {
+        match self.files.document(path) {
+            Ok(Some(document)) if document.as_list().is_some() => {
+                let mut reader = Reader::new(path, &self.files);
+                (reader.items(Some(&document), Owner::Handler), reader.errors())
+            }
+            // No list: the usual reading says why.
+            _ => (Vec::new(), self.tasks(path).err().map(|error| *error).into_iter().collect()),
+        }
+    }
+
     /// Reads a file of variables.
     ///
     /// # Errors
@@ -62,8 +94,8 @@ impl Loader {
         self.files.variables(path)
     }
 
-    /// Finds and reads a role: in collections when named so, then in `playbook_dir/roles`, the roles path, beside `near`
-    /// (the folder of the role that asks), and in `playbook_dir`.
+    /// Finds and reads a role: in collections when named so, then in `playbook_dir/roles`, the roles path, in `near`
+    /// (the folder around the role that asks), and in `playbook_dir`.
     ///
     /// # Errors
     /// A role that is nowhere, with every folder searched; or what is wrong in its files.

@@ -29,6 +29,11 @@ impl<'a> Reader<'a> {
         if self.errors.is_empty() { Ok(value) } else { Err(self.errors) }
     }
 
+    /// Every error met, in the order of the file.
+    pub(super) fn errors(self) -> Vec<Diagnostic> {
+        self.finish(()).err().unwrap_or_default()
+    }
+
     /// The value, or the first error with the others as its notes.
     pub(super) fn finish_with_first<T>(self, value: T) -> crate::error::Result<T> {
         self.finish(value).map_err(|errors| {

@@ -73,8 +73,11 @@ impl Role {
         }
     }
 
-    /// The file of this name in one of the role's folders; only `main` may be missing.
-    fn file(&self, kind: &str, from: &str) -> Result<Option<PathBuf>> {
+    /// The file of this name in one of the role's folders (`tasks`, `handlers`, …); only `main` may be missing.
+    ///
+    /// # Errors
+    /// No such file.
+    pub fn file(&self, kind: &str, from: &str) -> Result<Option<PathBuf>> {
         match existing(&self.path.join(kind), from).into_iter().find(|path| path.is_file()) {
             None if from != "main" => Err(self.missing(kind, from)),
             found => Ok(found),
@@ -232,7 +235,7 @@ fn search_folders(roles_path: &[PathBuf], playbook_dir: &Path, near: Option<&Pat
     } else {
         folders.extend(roles_path.iter().cloned());
     }
-    folders.extend(near.and_then(Path::parent).map(Path::to_path_buf));
+    folders.extend(near.map(Path::to_path_buf));
     folders.push(playbook_dir.to_path_buf());
     let mut once = Vec::new();
     for folder in folders {

@@ -4,6 +4,7 @@ use super::Condition;
 use super::render::{Engines, evaluate_expression, is_template, read, settled};
 use super::scope::Frame;
 use crate::error::{Diagnostic, Kind, Result};
+use crate::source::Place;
 use crate::yaml::{Data, Node};
 use modules::value::Value;
 use std::sync::{Arc, LazyLock};
@@ -38,6 +39,11 @@ pub(super) fn readable(node: &Node, engines: &Engines) -> Result<()> {
         Data::Map(_) | Data::List(_) => Err(Box::new(no_condition(node))),
         _ => Ok(()),
     }
+}
+
+/// The variables that a condition reads.
+pub(super) fn names(text: &str, place: &Place) -> Result<super::Names> {
+    template(text).map_or_else(|| Ok(super::Names::default()), |template| super::render::names(&template, place))
 }
 
 /// An expression as a template; an empty one has none.

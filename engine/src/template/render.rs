@@ -347,6 +347,15 @@ pub(super) fn read(text: &str, place: &Place, engines: &Engines) -> Result<()> {
     read.map_err(|error| Box::new(unreadable(&error, place, None)))
 }
 
+/// The variables that a template reads, the first line of a file minded.
+pub(super) fn names(text: &str, place: &Place) -> Result<super::Names> {
+    let (syntax, body, skipped) = Syntax::of(text).map_err(|error| unreadable(&error, place, Some(0)))?;
+    let read = syntax.config().and_then(|config| super::names::names(body, &config));
+    let mut names = read.map_err(|error| unreadable(&error, place, Some(skipped)))?;
+    names.read.iter_mut().for_each(|(_, line, _)| *line += u32::try_from(skipped).unwrap_or(0));
+    Ok(names)
+}
+
 /// Whether every template in a node can be read.
 pub(super) fn readable(node: &Node, engines: &Engines) -> Result<()> {
     match node.data() {

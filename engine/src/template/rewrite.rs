@@ -7,6 +7,7 @@ use minijinja::machinery::ast::{self, Expr, Stmt};
 use minijinja::machinery::{Token, parse};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub(super) use literal::literal;
@@ -106,22 +107,8 @@ pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig, keeps: bool) -> Resul
     if repair::is_too_deep(source, syntax) {
         return Err(Error::new(ErrorKind::SyntaxError, format!("an expression has more than {} operators", repair::DEEPEST)));
     }
-    let parsed;
-    let replaced;
-    let source = match parse(source, "template", syntax.clone()) {
-        Ok(ast) => {
-            parsed = ast;
-            source
-        }
-        Err(e) => {
-            replaced = match repair::repaired(source, syntax) {
-                Some(repaired) => repaired,
-                None => return Err(e),
-            };
-            parsed = parse(&replaced, "template", syntax.clone()).map_err(|_| e)?;
-            &replaced
-        }
-    };
+    let source = &*parsable(source, syntax)?;
+    let parsed = parse(source, "template", syntax.clone())?;
     let mut rewriter = Rewriter { tokens: repair::spots(source, syntax), ..Rewriter::default() };
     if keeps && is_alone(&parsed) {
         rewriter.keep();
@@ -131,6 +118,18 @@ pub(super) fn rewrite(source: &str, syntax: &SyntaxConfig, keeps: bool) -> Resul
     match parse(&rewritten, "template", syntax.clone()) {
         Ok(_) => Ok(rewritten),
         Err(_) => Ok(source.to_owned()),
+    }
+}
+
+/// The source as the engine's parser takes it: itself, or with what only Jinja's parser takes written otherwise.
+///
+/// # Errors
+/// Syntax errors.
+pub(super) fn parsable<'s>(source: &'s str, syntax: &SyntaxConfig) -> Result<Cow<'s, str>, Error> {
+    let Err(error) = parse(source, "template", syntax.clone()) else { return Ok(Cow::Borrowed(source)) };
+    match repair::repaired(source, syntax) {
+        Some(repaired) if parse(&repaired, "template", syntax.clone()).is_ok() => Ok(Cow::Owned(repaired)),
+        _ => Err(error),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Their names, for messages.
-pub(super) const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "inventory_hostname",
     "inventory_hostname_short",
     "groups",
