@@ -49,10 +49,22 @@ pub struct Settings {
     pub forks: usize,
     /// `--force-handlers`.
     pub force_handlers: bool,
+    /// `strategy` for plays that name none.
+    pub strategy: Option<String>,
+    /// Whether notifying a handler that there is not is an error, and not only a warning.
+    pub error_on_missing_handler: bool,
+    /// Seconds between two looks at a task in the background (`poll_interval`).
+    pub poll: Option<f64>,
+    /// `--start-at-task`: what stands before a task of this name is left out.
+    pub start_at: Option<String>,
+    /// `any_errors_fatal` for plays that do not say.
+    pub any_errors_fatal: bool,
     /// `--limit`.
     pub limit: Option<String>,
     /// Whether every task waits until all hosts have come to it.
     pub lockstep: bool,
+    /// Whether tasks that only check see the host as it is, as Ansible's do, and not as earlier ones would leave it.
+    pub forgetful: bool,
 }
 
 /// One run over playbooks.
@@ -73,11 +85,30 @@ pub struct Run {
     pub settings: Settings,
     /// How far each host has come.
     pub progress: Progress,
+    /// Where the inventory was read from, for `meta: refresh_inventory`.
+    inventory_sources: Vec<String>,
+    /// What tasks added to the inventory, in order: a new reading gets it too.
+    grown: Mutex<Vec<Grown>>,
     slots: Semaphore,
     throttles: Mutex<HashMap<u32, Arc<Semaphore>>>,
     requests: AtomicU64,
+    /// What `set_stats` added, by host or for the whole run.
+    pub stats: Mutex<indexmap::IndexMap<Option<String>, modules::value::Map>>,
+    /// What to keep out of the results of tasks in the background, by the name of the job.
+    jobs: Mutex<HashMap<String, Arc<action::Covered>>>,
     stopped: AtomicBool,
+    /// The name of the task to start at, until it was met.
+    start_at: Mutex<Option<String>>,
     errors: Mutex<Vec<Diagnostic>>,
+}
+
+/// What a task added to the inventory.
+#[derive(Debug, Clone)]
+enum Grown {
+    /// `add_host`: the host, its groups and variables.
+    Host(String, Vec<String>, crate::inventory::Vars),
+    /// `group_by`: the host, the group, the groups around it.
+    Group(String, String, Vec<String>),
 }
 
 /// A play with what `import_playbook` puts around it.
@@ -116,6 +147,8 @@ pub struct Setup {
     pub live: bool,
     /// Options.
     pub settings: Settings,
+    /// Where the inventory was read from.
+    pub inventory_sources: Vec<String>,
 }
 
 impl Run {
@@ -129,10 +162,15 @@ impl Run {
             remotes: setup.remotes,
             observer: setup.observer,
             live: setup.live,
+            start_at: Mutex::new(setup.settings.start_at.clone()),
             settings: setup.settings,
             progress: Progress::default(),
+            inventory_sources: setup.inventory_sources,
+            grown: Mutex::default(),
             throttles: Mutex::default(),
             requests: AtomicU64::new(1),
+            jobs: Mutex::default(),
+            stats: Mutex::default(),
             stopped: AtomicBool::new(false),
             errors: Mutex::default(),
         })
@@ -233,8 +271,33 @@ impl Run {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// Adds to the inventory what a task says; true when anything was new.
+    fn grow(&self, grown: Grown) -> bool {
+        let new = self.fleet.change_inventory(|inventory| grown.put_into(inventory));
+        crate::vars::lock(&self.grown).push(grown);
+        new
+    }
+
+    /// Reads the inventory anew; what tasks added stays.
+    fn refresh_inventory(&self) -> Result<()> {
+        let read = crate::inventory::Inventory::read_with(&self.inventory_sources, self.templates.vault());
+        let mut inventory = read.map_err(|mut errors| Box::new(errors.swap_remove(0)))?;
+        let grown = crate::vars::lock(&self.grown);
+        for more in grown.iter() {
+            more.put_into(&mut inventory);
+        }
+        self.fleet.change_inventory(|old| *old = inventory);
+        Ok(())
+    }
+
     fn request_id(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A name for a job that no other has, in the form of Ansible's.
+    fn job_name(&self) -> String {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        format!("j{}{:03}.{}", now.as_micros(), self.request_id() % 1000, std::process::id())
     }
 
     fn warn(&self, warning: Diagnostic) {
@@ -250,6 +313,15 @@ impl Run {
     fn reject(&self, error: Diagnostic) {
         crate::vars::lock(&self.errors).push(error);
         self.stop();
+    }
+}
+
+impl Grown {
+    fn put_into(&self, inventory: &mut crate::inventory::Inventory) -> bool {
+        match self {
+            Grown::Host(name, groups, vars) => inventory.add_host(name, groups, vars.clone()),
+            Grown::Group(host, group, parents) => inventory.add_to_group(host, group, parents),
+        }
     }
 }
 

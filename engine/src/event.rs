@@ -1,6 +1,7 @@
 //! What happens in a run, as data: renderers only render it.
 
 use crate::error::Diagnostic;
+use crate::source::Place;
 use modules::change::Change;
 use modules::value::Value;
 use serde::Serialize;
@@ -62,6 +63,15 @@ pub enum Event {
         /// What came of it.
         result: Arc<TaskResult>,
     },
+    /// A `meta` task did what it is for; nobody counts it.
+    Meta {
+        /// The task.
+        task: Arc<TaskName>,
+        /// The host.
+        host: String,
+        /// What came of it, in Ansible's words.
+        text: String,
+    },
     /// Something the user should know.
     Warning {
         /// What, in one line.
@@ -90,6 +100,9 @@ pub struct TaskName {
     pub module: String,
     /// `file:line`.
     pub place: String,
+    /// The same place, for excerpts.
+    #[serde(skip)]
+    pub at: Option<Place>,
     /// Whether it is a handler.
     pub handler: bool,
 }

@@ -38,6 +38,8 @@ pub struct Context {
     pub sections: Vec<Section>,
     /// Values that a looped include binds for what it includes.
     pub locals: Map,
+    /// Whether it is a handler, or included by one.
+    pub handler: bool,
 }
 
 impl Context {
@@ -91,8 +93,8 @@ pub enum StepKind {
     Task(Arc<Task>),
     /// A handler, by its number in the play; runs where it was notified.
     Handler(Arc<Task>, usize),
-    /// All notified handlers run here.
-    Flush,
+    /// All notified handlers run here; the task that asks for it, where one does.
+    Flush(Option<Arc<Task>>),
     /// A block with `rescue` or `always` ends here: what it did not rescue fails the host.
     BlockEnd(Section),
 }
@@ -102,7 +104,8 @@ impl Step {
     pub fn task(&self) -> Option<&Arc<Task>> {
         match &self.kind {
             StepKind::Task(task) | StepKind::Handler(task, _) => Some(task),
-            StepKind::Flush | StepKind::BlockEnd(_) => None,
+            StepKind::Flush(task) => task.as_ref(),
+            StepKind::BlockEnd(_) => None,
         }
     }
     /// The module's short name, or nothing.

@@ -18,6 +18,7 @@ use crate::yaml::{Data, Node};
 use files::Folders;
 use indexmap::{IndexMap, IndexSet};
 use modules::value::Value;
+pub(crate) use pattern::is_like;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

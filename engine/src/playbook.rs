@@ -15,6 +15,8 @@ mod words;
 
 pub use action::{key_values, unknown_module};
 pub use actions::{known_module, short_name};
+pub use files::Duplicates;
+pub(crate) use keywords::is_no_flag;
 pub use loader::Loader;
 pub use role::Role;
 
@@ -197,6 +199,8 @@ pub struct Action {
     pub template: Option<Node>,
     /// Whether `local_action` asked for the controller.
     pub local: bool,
+    /// Whether the free-form part is none that the module takes.
+    pub stray: bool,
 }
 
 /// A loop as written.

@@ -78,6 +78,8 @@ pub struct RoleInstance {
     pub parent: Option<Arc<RoleInstance>>,
     /// Whether it runs because another role depends on it.
     pub dependency: bool,
+    /// The first use in the play that asks for just the same: hosts on which that one ran leave this one out.
+    pub first: Option<Arc<RoleInstance>>,
 }
 
 /// One use of a role in a play.
@@ -89,16 +91,21 @@ pub struct RoleRun {
 }
 
 impl RoleRun {
-    /// Whether this use asks for just what another did.
-    pub fn repeats(&self, other: &RoleRun) -> bool {
+    /// Whether another use, with these keywords, asks for just what this one does.
+    pub fn is_repeated_by(&self, other: &RoleInstance, keywords: &playbook::Keywords) -> bool {
         let raw = |nodes: &[Node]| nodes.iter().map(Node::raw).collect::<Vec<Value>>();
-        let (Some(a), Some(b)) = (&self.keywords, &other.keywords) else { return false };
-        self.instance.role.path == other.instance.role.path
-            && same(&self.instance.params, &other.instance.params)
-            && same(&a.vars, &b.vars)
-            && same(&a.others, &b.others)
-            && raw(&a.when) == raw(&b.when)
-            && raw(&a.tags) == raw(&b.tags)
+        let Some(own) = &self.keywords else { return false };
+        self.instance.role.path == other.role.path
+            && same(&self.instance.params, &other.params)
+            && same(&own.vars, &keywords.vars)
+            && same(&own.others, &keywords.others)
+            && raw(&own.when) == raw(&keywords.when)
+            && raw(&own.tags) == raw(&keywords.tags)
+    }
+
+    /// The first of the uses that ask for the same.
+    pub fn root(&self) -> Arc<RoleInstance> {
+        self.instance.first.clone().unwrap_or_else(|| self.instance.clone())
     }
 }
 

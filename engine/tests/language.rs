@@ -78,7 +78,9 @@ fn heading(line: &str) -> Option<(&str, &str, &str)> {
 /// Whether a task is an include or `meta`, which Ansible tells of otherwise.
 fn is_silent(task: &str) -> bool {
     let bare = task.rsplit(" : ").next().unwrap_or(task);
-    ["inc", "ansible.builtin.inc", "meta"].iter().any(|start| bare.starts_with(start)) && !bare.starts_with("include_vars")
+    let silent = ["inc", "ansible.builtin.inc", "meta"];
+    let includes_role = task.split(" : ").any(|part| part.ends_with("include_role"));
+    includes_role || silent.iter().any(|start| bare.starts_with(start)) && !bare.starts_with("include_vars")
 }
 
 /// Lines as in `expect`, host by host.

@@ -5,6 +5,7 @@
 
 use crate::host::command::Children;
 use crate::host::files::sync_directories;
+use crate::host::jobs::{self, Job};
 use crate::host::{Blobs, Host};
 use crate::module::{Failure, Foresight, Halt, Module, Outcome};
 use crate::registry;
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -119,6 +121,9 @@ fn run_all(find: Find, mut host: Host, jobs: &Receiver<ToAgent>, events: &Sender
 }
 
 fn answer(find: Find, host: &mut Host, request: Request, limit: Option<Duration>) -> Response {
+    if request.module == jobs::STARTER {
+        return begin_job(host, request);
+    }
     let Request { id, module, args, live, fresh, environment, .. } = request;
     let mut response = Response { id, status: Status::Done, returns: Map::new(), changes: Vec::new(), warnings: Vec::new() };
     if fresh {
@@ -143,6 +148,57 @@ fn answer(find: Find, host: &mut Host, request: Request, limit: Option<Duration>
         Err(Halt::Unknown(why)) => response.status = Status::Unknown(why),
     }
     response
+}
+
+/// Starts what goes on without this agent.
+fn begin_job(host: &mut Host, request: Request) -> Response {
+    let id = request.id;
+    let mut response = Response { id, status: Status::Done, returns: Map::new(), changes: Vec::new(), warnings: Vec::new() };
+    match Job::asked(host, request).and_then(|job| job.start()) {
+        Ok(returns) => response.returns = returns,
+        Err(Halt::Failed(failure)) => response.status = Status::Failed(*failure),
+        Err(Halt::Unknown(why)) => response.status = Status::Unknown(why),
+    }
+    response
+}
+
+/// Does the job that `input` carries, to its end or that of its time, and writes down what came of it.
+///
+/// # Errors
+/// When there is no job to read, or its result cannot be written.
+pub fn work_off(input: impl Read) -> io::Result<()> {
+    let job = Job::receive(input)?;
+    let mut host = Host::new(Box::new(NoContents));
+    let (children, watched, limit) = (host.children(), job.clone(), Duration::from_secs(job.seconds));
+    let (over, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (late, done) = (Arc::clone(&over), Arc::clone(&ended));
+    thread::spawn(move || {
+        thread::sleep(limit);
+        late.store(true, Ordering::SeqCst);
+        if done.load(Ordering::SeqCst) {
+            return;
+        }
+        children.end();
+        // Nobody else is there to be told that it cannot be written.
+        let _ = watched.give_up();
+        std::process::exit(1);
+    });
+    let response = answer(registry::find, &mut host, job.request.clone(), None);
+    ended.store(true, Ordering::SeqCst);
+    if over.load(Ordering::SeqCst) {
+        // The other thread writes down that it was too late, and ends the process.
+        thread::sleep(PATIENCE);
+    }
+    job.finish(response)
+}
+
+/// A job has nobody to ask for content.
+struct NoContents;
+
+impl Blobs for NoContents {
+    fn fetch(&mut self, _: &str) -> Result<Vec<u8>, Halt> {
+        Err(Halt::failed("a task in the background cannot bring file content along"))
+    }
 }
 
 fn run(find: Find, host: &mut Host, name: &str, args: &Map) -> Result<Outcome, Halt> {

@@ -6,6 +6,7 @@ pub mod apt;
 pub mod archive;
 pub mod args;
 pub mod assemble;
+pub mod async_status;
 pub mod authorized_key;
 pub mod binary;
 pub mod blockinfile;

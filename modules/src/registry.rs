@@ -6,6 +6,7 @@ use crate::module::Module;
 pub const MODULES: &[Module] = &[
     crate::apt::MODULE,
     crate::assemble::MODULE,
+    crate::async_status::MODULE,
     crate::authorized_key::MODULE,
     crate::binary::MODULE,
     crate::blockinfile::MODULE,

@@ -1,13 +1,15 @@
 //! What a task does: controller-side actions, and modules on hosts with what the controller prepares for them.
 
+mod background;
 mod content;
 mod covered;
 mod decide;
 mod facts;
 mod grow;
-mod meta;
+pub(in crate::apply) mod meta;
 mod pause;
 mod raw;
+mod stats;
 
 use super::reach::Reach;
 use super::task::At;
@@ -17,7 +19,7 @@ use crate::playbook::short_name;
 use crate::transport::{Become, Connection};
 use crate::vars::HostScope;
 use crate::yaml::Node;
-use covered::Covered;
+pub(in crate::apply) use covered::Covered;
 use modules::args::{ArgumentError, FromValue};
 use modules::change::{Action as ChangeAction, Change};
 use modules::value::{Map, Value};
@@ -93,6 +95,18 @@ impl Performed {
         Performed { broken: true, hint, problem, returns, ..Performed::failed(message) }
     }
 
+    /// Ended because its time was over.
+    pub(in crate::apply) fn timed_out(mut self, limit: std::time::Duration) -> Performed {
+        let seconds = limit.as_secs();
+        let said = format!("Timed out after {seconds} second(s).");
+        let mut how = Map::new();
+        how.insert("period".into(), Value::Int(seconds.cast_signed()));
+        self.returns.insert("timedout".into(), how.into());
+        self.returns.insert("msg".into(), said.as_str().into());
+        let message = self.message.take().filter(|m| !m.is_empty()).unwrap_or(said);
+        Performed { message: Some(message), ..self }
+    }
+
     /// The host could not be reached.
     pub(in crate::apply) fn unreachable(error: &Diagnostic) -> Performed {
         Performed { status: Status::Unreachable, message: Some(told(error)), ..Performed::broken(error) }
@@ -131,10 +145,17 @@ pub(in crate::apply) fn diff(changes: &[Change]) -> Value {
 /// Does what the task says, for one item.
 pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
     let name = module_name(at, scope)?;
+    throttle(at, scope)?;
+    let scope = &delegating(at, scope)?;
     match name.as_str() {
         "assert" => return decide::assert(at, scope),
         "meta" => return meta::meta(at, scope).await,
         _ => {}
+    }
+    if at.task.action.stray {
+        let error = Diagnostic::input(format!("`{name}` takes no free text")).at(&at.task.action.place);
+        let error = error.hint("write the arguments as a dictionary, or put the value into quotes");
+        return Err(Box::new(error.said(format!("Action '{}' does not support raw params.", at.task.action.module))));
     }
     let args = arguments(at, scope)?;
     match name.as_str() {
@@ -144,6 +165,7 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
         "include_vars" => facts::include_vars(at, scope, &args),
         "add_host" => grow::add_host(at, args),
         "group_by" => grow::group_by(at, &args),
+        "set_stats" => stats::set_stats(at, &args),
         "pause" => pause::pause(at, &args).await,
         "raw" => raw::raw(at, scope, &args).await,
         "setup" | "gather_facts" => facts::gather(at, scope, args).await,
@@ -151,6 +173,7 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
             content::Prepared::Unknown(what) => Ok(unknown_arguments(&name, &args, &what)),
             content::Prepared::Ready { module, args } => on_host(at, scope, &module, args).await,
         },
+        "async_status" => background::status(at, scope, args).await,
         "fetch" => content::fetch(at, scope, &args).await,
         "wait_for_connection" => raw::wait_for_connection(at, scope, &args).await,
         _ => on_host(at, scope, &name, args).await,
@@ -238,6 +261,26 @@ pub(in crate::apply) struct Target {
     pub(in crate::apply) delegate: Option<String>,
 }
 
+/// Variables of the host delegated to that say how it is reached.
+const REACHED_BY: [&str; 7] =
+    ["inventory_hostname", "ansible_host", "ansible_user", "ansible_port", "ansible_connection", "ansible_ssh_host", "ansible_ssh_port"];
+
+/// What a delegated task sees besides: `ansible_delegated_vars`, the way to the other host.
+fn delegating(at: &At<'_>, scope: &HostScope) -> Result<HostScope> {
+    let Some(name) = delegate(at, scope)? else { return Ok(scope.clone()) };
+    let other = HostScope { host: Some(name.clone()), context: None, ..scope.clone() };
+    let mut vars = Map::new();
+    for variable in REACHED_BY {
+        // What cannot be told of the other host fails only what asks for it.
+        if let Ok(Some(value)) = super::reach::variable(at.run, &other, variable) {
+            vars.insert(variable.into(), value);
+        }
+    }
+    vars.entry("ansible_host".into()).or_insert_with(|| Value::str(&name));
+    let locals = Map::from_iter([(Value::from("ansible_delegated_vars"), Value::map([(name, Value::from(vars))]))]);
+    Ok(scope.with_locals(locals))
+}
+
 /// The host that a task is delegated to.
 fn delegate(at: &At<'_>, scope: &HostScope) -> Result<Option<String>> {
     match at.context.nearest("delegate_to") {
@@ -263,6 +306,7 @@ pub(in crate::apply) fn target(at: &At<'_>, scope: &HostScope) -> Result<Target>
         Some(node) => Box::new(e.at(node.place())),
         None => e,
     })?;
+    let delegate = delegate.filter(|name| name != at.host);
     Ok(Target { connection, user: reach.user()?, delegate })
 }
 
@@ -276,10 +320,14 @@ pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &s
     }
     (known.check)(&args).map_err(|e| misplaced(at, e))?;
     let target = target(at, scope)?;
+    if let Some(how) = background::wanted(at, scope)?.filter(|_| at.run.live) {
+        return background::run(at, scope, &target, known.name, args, how).await;
+    }
     let response = send(at, scope, &target, known.name, args).await.map_err(|error| not_in_inventory(at, &target, error))?;
     let done = performed(response, target.delegate);
     let runs = |change: &Change| change.action == ChangeAction::Run;
-    if at.run.live && !done.changes.is_empty() && done.changes.iter().all(runs) && !is_live(at, scope)? {
+    let checks = at.run.live || at.run.settings.forgetful;
+    if checks && !done.changes.is_empty() && done.changes.iter().all(runs) && !is_live(at, scope)? {
         // `check_mode: true` in a run that changes: what would run cannot be looked at, so it is left out.
         let mut returns = Map::new();
         returns.insert("msg".into(), "Command would have run if not in check mode".into());
@@ -314,25 +362,14 @@ fn unknown_arguments(module: &str, args: &Map, what: &str) -> Performed {
 
 /// Whether this task changes its host: `check_mode` overrides the run's.
 pub(in crate::apply) fn is_live(at: &At<'_>, scope: &HostScope) -> Result<bool> {
-    let Some(node) = at.context.nearest("check_mode") else { return Ok(at.run.live) };
-    let value = at.keyword(node, "check_mode", scope)?;
-    match value {
-        Value::Null => Ok(at.run.live),
-        value => bool::from_value(&value)
-            .map(|check| !check)
-            .map_err(|why| Box::new(Diagnostic::input(format!("`check_mode` {why}")).at(node.place()))),
-    }
+    let Some((value, node)) = at.given("check_mode", scope)? else { return Ok(at.run.live) };
+    let wrong = |why| Box::new(Diagnostic::input(format!("`check_mode` {why}")).at(node.place()));
+    bool::from_value(&value).map(|check| !check).map_err(wrong)
 }
 
 /// Sends one request and waits for the answer.
 pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Target, module: &str, args: Map) -> Result<Response> {
-    // A task that is polled is waited for; `async` is then its time limit.
-    let limits = [at.context.nearest("timeout").map(|n| ("timeout", n)), at.task.background.as_ref().map(|n| ("async", n))];
-    let mut timeout = 0;
-    for (name, node) in limits.into_iter().flatten() {
-        let seconds = at.number(Some(node), name, scope)?.unwrap_or(0.0) as u64;
-        timeout = if timeout == 0 || seconds == 0 { timeout.max(seconds) } else { timeout.min(seconds) };
-    }
+    let timeout = at.time_limit(scope)?.map_or(0, |limit| limit.as_secs());
     let live = is_live(at, scope)?;
     let (environment, hidden) = environment(at, scope)?;
     let covered = Covered::of_task(&args, &hidden, at.run.templates.vault());
@@ -341,7 +378,7 @@ pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Targ
         module: module.to_string(),
         args: args.into_iter().map(|(k, v)| (k, v.revealed())).collect(),
         live,
-        fresh: at.run.live && !live,
+        fresh: !live && (at.run.live || at.run.settings.forgetful),
         environment,
         timeout,
     };
@@ -356,9 +393,17 @@ pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Targ
     Ok(response)
 }
 
+/// What keeps a task from running on more hosts at a time than `throttle` says.
 fn throttle(at: &At<'_>, scope: &HostScope) -> Result<Option<Arc<tokio::sync::Semaphore>>> {
     let Some(node) = at.context.nearest("throttle") else { return Ok(None) };
-    let most = at.number(Some(node), "throttle", scope)?.unwrap_or(0.0) as usize;
+    let value = at.keyword(node, "throttle", scope).map_err(|e| {
+        let said = format!("Failed to convert the throttle value to an integer: {}", e.words());
+        Box::new(e.said(said))
+    })?;
+    let most = f64::from_value(&value).map_err(|why| {
+        let said = format!("Failed to convert the throttle value to an integer: invalid literal for int() with base 10: '{value}'");
+        Box::new(Diagnostic::input(format!("`throttle` {why}")).at(node.place()).said(said))
+    })? as usize;
     if most == 0 {
         return Ok(None);
     }

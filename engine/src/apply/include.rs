@@ -31,7 +31,11 @@ impl Request {
     /// What is included, and for which item of a loop.
     fn shown(&self) -> Value {
         let item = self.context.locals.get("ansible_loop_var").and_then(|name| self.context.locals.get(name));
-        Value::map([("file", Value::str(&self.key)), ("item", item.cloned().unwrap_or_default())])
+        let shown = match &self.what {
+            Included::Role(call) => &call.name,
+            Included::Tasks(_) => &self.key,
+        };
+        Value::map([("file", Value::str(shown)), ("item", item.cloned().unwrap_or_default())])
     }
 }
 
@@ -109,6 +113,10 @@ fn one(at: &At<'_>, step: &Step, scope: &HostScope, locals: Map) -> Result<(Answ
     let (what, key) = match short_name(&at.task.action.module) {
         "include_role" => {
             let call = role_call(at, &text, &args)?;
+            // Now, so that a role that is missing or wrong fails this task, which a `rescue` may take up.
+            let near = context.role.as_ref().and_then(|role| role.role.path.parent());
+            let role = at.run.compiler.loader.role(&call.name, &at.batch.instance.dir, near).map_err(|e| e.at(&call.place))?;
+            role.tasks(&call.tasks_from)?;
             let key = format!("{}/{}", call.name, call.tasks_from);
             (Included::Role(Box::new(call)), key)
         }
@@ -117,6 +125,7 @@ fn one(at: &At<'_>, step: &Step, scope: &HostScope, locals: Map) -> Result<(Answ
             let place = at.task.action.free_form.as_ref().map_or(&at.task.action.place, Node::place);
             let path = task_file(&name, &context, &at.batch.instance);
             let path = path.ok_or_else(|| missing_file(&name, &context, &at.batch.instance, place))?;
+            at.run.compiler.loader.tasks(&path).map_err(|e| e.at(place))?;
             let key = std::path::absolute(&path).unwrap_or_else(|_| path.clone()).display().to_string();
             (Included::Tasks(path), key)
         }
@@ -154,6 +163,7 @@ fn handed_on(at: &At<'_>, step: &Step, locals: Map) -> Result<Context> {
         let list = || value.as_list().map_or_else(|| vec![value.clone()], <[Node]>::to_vec);
         match key.as_str().unwrap_or_default() {
             "when" => context.when.extend(list()),
+            "notify" => context.notify.extend(list()),
             "tags" => {
                 let texts = list();
                 let tags = texts.iter().filter_map(Node::as_str).flat_map(|t| t.split(',')).map(|t| t.trim().to_string());
@@ -171,7 +181,7 @@ fn handed_on(at: &At<'_>, step: &Step, locals: Map) -> Result<Context> {
 
 /// Adds to the graph what the hosts asked for. Hosts that want the same go through it together.
 pub(super) fn unfold(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>, hosts: &[Arc<str>]) -> Growth<Vertex, Edge> {
-    let requests = batch.take_requests(step.id);
+    let requests = batch.take_requests(step.id, hosts);
     let mut groups: Vec<(Request, Vec<Arc<str>>)> = Vec::new();
     let deepest = requests.iter().map(|(_, wanted)| wanted.len()).max().unwrap_or(0);
     // Item by item, so that each host keeps its own order and hosts stay together where they want the same.
@@ -179,7 +189,8 @@ pub(super) fn unfold(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>, hosts
         let from = groups.len();
         for host in hosts {
             let wanted = requests.iter().find(|(h, _)| h == host).and_then(|(_, wanted)| wanted.get(number));
-            let Some(request) = wanted.filter(|_| run.progress.active(host, &step.context.sections)) else { continue };
+            let here = run.progress.active(host, &step.context.sections) || step.context.handler && batch.is_forced(run, host);
+            let Some(request) = wanted.filter(|_| here) else { continue };
             match groups[from..].iter_mut().find(|(other, _)| same(other, request)) {
                 Some((_, members)) => members.push(host.clone()),
                 None => groups.push((request.clone(), vec![host.clone()])),

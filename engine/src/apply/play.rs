@@ -19,6 +19,7 @@ use modules::args::FromValue;
 use modules::value::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use hosts::{batches, empty, order, pattern_text, select};
@@ -36,6 +37,8 @@ pub(super) struct Batch {
     strategy: Strategy,
     force_handlers: bool,
     max_fail_percentage: Option<f64>,
+    /// Whether `meta: end_play` ends the batches to come as well.
+    play_ended: AtomicBool,
 }
 
 /// Reading may find several mistakes at once.
@@ -111,10 +114,13 @@ pub(super) async fn run(run: &Arc<Run>, used: &PlayUse, dir: &Path) -> Several<(
         let size = hosts_of_batch.len();
         let instance = instance(run, used, dir, name.clone(), vars.clone(), hosts.clone(), hosts_of_batch)?;
         run.observer.observe(&Event::PlayStarted { play: name.clone(), hosts: instance.batch.clone() });
-        let failed = batch(run, used, instance, &scope).await?;
+        let (failed, ended) = batch(run, used, instance, &scope).await?;
         if failed == size {
             // As in Ansible: when a whole batch fails, later batches and plays do not run on what is left.
             run.stop();
+        }
+        if ended {
+            break;
         }
     }
     Ok(())
@@ -125,14 +131,16 @@ fn keyword(run: &Run, node: Option<&Node>, scope: &Arc<dyn Scope>) -> Result<Opt
     Ok(value.filter(|v| !matches!(v, Value::Null) && v.as_str() != Some(crate::template::OMIT)))
 }
 
-/// Builds and walks the graph of one batch; answers how many of its hosts failed.
-async fn batch(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &Arc<dyn Scope>) -> Several<usize> {
+/// Builds and walks the graph of one batch; answers how many of its hosts failed, and whether the play has ended.
+async fn batch(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &Arc<dyn Scope>) -> Several<(usize, bool)> {
     let (batch, steps) = compile(run, used, instance, scope)?;
+    let steps = started(run, steps);
     let mut dag = Dag::new();
     grow(run, &batch, &mut dag, &[(steps, batch.hosts())], None);
     let (shared, inside) = (run.clone(), batch.clone());
     walk(&mut dag, || Edge::Barrier, move |vertex| Box::pin(visit(shared.clone(), inside.clone(), vertex))).await;
-    Ok(batch.instance.batch.iter().filter(|h| run.progress.gone(h).is_some_and(|g| g != super::Gone::Ended)).count())
+    let failed = batch.instance.batch.iter().filter(|h| run.progress.gone(h).is_some_and(|g| g != super::Gone::Ended)).count();
+    Ok((failed, batch.play_ended.load(Ordering::Relaxed)))
 }
 
 /// The batch of a play and the steps that its hosts go through.
@@ -149,7 +157,7 @@ fn compile(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &
     if !unfolded.problems.is_empty() {
         return Err(unfolded.problems);
     }
-    let strategy = keyword(run, play.strategy.as_ref(), scope)?.map(|v| v.to_string());
+    let strategy = keyword(run, play.strategy.as_ref(), scope)?.map(|v| v.to_string()).or_else(|| run.settings.strategy.clone());
     let strategy = match strategy.as_deref().map(|s| s.rsplit('.').next().unwrap_or(s)) {
         None | Some("linear") => Strategy::Linear,
         Some("free" | "host_pinned") => Strategy::Free,
@@ -164,12 +172,31 @@ fn compile(run: &Arc<Run>, used: &PlayUse, instance: Arc<PlayInstance>, scope: &
         handlers: RwLock::new(run.compiler.handlers(&run.fleet, &instance, &unfolded.handlers, 0)?),
         requests: Mutex::default(),
         strategy,
-        force_handlers: run.settings.force_handlers || flag(keyword(run, play.force_handlers.as_ref(), scope)?),
+        force_handlers: match keyword(run, play.force_handlers.as_ref(), scope)? {
+            None => run.settings.force_handlers,
+            said => flag(said),
+        },
         fatal: Mutex::default(),
         max_fail_percentage: keyword(run, play.max_fail_percentage.as_ref(), scope)?.and_then(|v| f64::from_value(&v).ok()),
         instance,
+        play_ended: AtomicBool::new(false),
     });
     Ok((batch, unfolded.steps))
+}
+
+/// The steps from the task on that `--start-at-task` names; facts are gathered all the same.
+fn started(run: &Run, steps: Vec<Arc<Step>>) -> Vec<Arc<Step>> {
+    let mut wanted = lock(&run.start_at);
+    let Some(name) = wanted.as_ref() else { return steps };
+    let is_named = |step: &Arc<Step>| {
+        let own = step.task().and_then(|task| task.name.as_ref()).and_then(Node::as_str).unwrap_or_default();
+        let full = step.context.role.as_ref().map(|role| format!("{} : {own}", role.name));
+        [Some(own.to_string()), full].into_iter().flatten().any(|text| text == *name || crate::inventory::is_like(&text, name))
+    };
+    let Some(first) = steps.iter().position(is_named) else { return Vec::new() };
+    *wanted = None;
+    let gathers = |step: &Step| step.task().is_some_and(|task| task.action.module == "ansible.builtin.setup");
+    steps.into_iter().enumerate().filter(|(number, step)| *number >= first || *number == 0 && gathers(step)).map(|(_, s)| s).collect()
 }
 
 pub(super) fn grow(
@@ -222,7 +249,8 @@ fn observes_others(step: &Step) -> bool {
 
 /// Whether a host runs a task now: it is still there, no block around it says otherwise, and its role has not ended.
 fn takes_part(run: &Run, step: &Step, host: &str) -> bool {
-    let done = matches!(step.kind, StepKind::Task(_)) && run.progress.has_ended(host, step.context.role.as_ref());
+    let role = step.context.role.as_ref();
+    let done = matches!(step.kind, StepKind::Task(_)) && (run.progress.has_ended(host, role) || run.progress.has_run(host, role));
     !done && run.progress.active(host, &step.context.sections)
 }
 
@@ -248,7 +276,7 @@ async fn visit(run: Arc<Run>, batch: Arc<Batch>, vertex: Vertex) -> Growth<Verte
             None
         }
         Vertex::Unfold { step, hosts } => match step.kind {
-            StepKind::Flush => batch.flush(&run, &step, &hosts),
+            StepKind::Flush(_) => batch.flush(&run, &step, &hosts).await,
             _ => include::unfold(&run, &batch, &step, &hosts),
         },
     }
@@ -300,7 +328,7 @@ impl Batch {
     /// Runs a step on a host, for these hosts (several when `run_once`).
     async fn step(self: &Arc<Batch>, run: &Arc<Run>, step: &Arc<Step>, host: &Arc<str>, for_hosts: &[Arc<str>]) {
         match &step.kind {
-            StepKind::Flush => {}
+            StepKind::Flush(_) => {}
             StepKind::BlockEnd(block) => {
                 run.progress.end_block(host, block, &step.context.sections);
                 self.note_gone(run, host);
@@ -313,11 +341,16 @@ impl Batch {
                 }
             }
             StepKind::Task(_) => {
-                if takes_part(run, step, host) {
+                if takes_part(run, step, host) || step.context.handler && self.is_forced(run, host) {
                     task::perform(run, self, step, host, for_hosts).await;
                 }
             }
         }
+    }
+
+    /// Leaves the batches to come out.
+    pub(super) fn end_play(&self) {
+        self.play_ended.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn note_gone(&self, run: &Run, host: &str) {
@@ -327,33 +360,70 @@ impl Batch {
     }
 
     /// Whether a host runs its handlers although it failed.
-    fn is_forced(&self, run: &Run, host: &str) -> bool {
+    pub(super) fn is_forced(&self, run: &Run, host: &str) -> bool {
         self.force_handlers && run.progress.gone(host) == Some(super::Gone::Failed)
     }
 
     /// The handlers that any host is to run, as steps.
-    fn flush(self: &Arc<Batch>, run: &Arc<Run>, step: &Step, hosts: &[Arc<str>]) -> Growth<Vertex, Edge> {
-        let here = |host: &str| self.is_forced(run, host) || takes_part(run, step, host);
-        let hosts: Vec<Arc<str>> = hosts.iter().filter(|h| run.progress.any_notified(h) && here(h)).cloned().collect();
+    async fn flush(self: &Arc<Batch>, run: &Arc<Run>, step: &Arc<Step>, hosts: &[Arc<str>]) -> Growth<Vertex, Edge> {
+        let mut here = Vec::new();
+        for host in hosts.iter().filter(|h| self.is_forced(run, h) || takes_part(run, step, h)) {
+            if !matches!(step.kind, StepKind::Flush(Some(_))) || task::flushes(run, self, step, host).await {
+                here.push(host.clone());
+            }
+        }
+        let hosts: Vec<Arc<str>> = here.into_iter().filter(|h| run.progress.any_notified(h)).collect();
         if hosts.is_empty() {
             return None;
         }
-        let steps: Vec<Arc<Step>> = read(&self.handlers).iter().map(|h| h.step.clone()).collect();
+        // What fails here is taken up by the blocks around the flush, not by those around the handler.
+        let here = |handler: &Handler| match step.context.sections.is_empty() {
+            true => handler.step.clone(),
+            false => {
+                let context = |own: &Context| Arc::new(Context { sections: step.context.sections.clone(), ..own.clone() });
+                let own = &handler.step;
+                Arc::new(Step { context: context(&own.context), outer: context(&own.outer), ..(**own).clone() })
+            }
+        };
+        let steps: Vec<Arc<Step>> = read(&self.handlers).iter().map(here).collect();
         let (run, batch) = (run.clone(), self.clone());
         Some(Box::new(move |dag, at| grow(&run, &batch, dag, &[(steps, hosts)], Some(at))))
     }
 
-    /// Adds the handlers of a role that was included.
+    /// Adds the handlers of a role that was included. Those of a role that was included before take the place of the
+    /// older ones: they run once, as the last include has them.
     pub(super) fn add_handlers(&self, run: &Run, items: &[(crate::playbook::Item, Context)]) -> Result<()> {
         let mut handlers = write(&self.handlers);
-        let first = handlers.len();
-        let more = run.compiler.handlers(&run.fleet, &self.instance, items, first)?;
-        handlers.extend(more);
+        let more = run.compiler.handlers(&run.fleet, &self.instance, items, handlers.len())?;
+        for handler in more {
+            let Some(task) = handler.step.task().cloned() else { continue };
+            let role = |step: &Step| step.context.role.as_ref().map(|r| Arc::as_ptr(&r.role));
+            let same = |old: &&mut Handler| {
+                let place = |task: &crate::playbook::Task| (task.path.clone(), task.place.line, task.place.column);
+                old.step.task().is_some_and(|other| place(other) == place(&task)) && role(&old.step) == role(&handler.step)
+            };
+            let number = handlers.len();
+            let (handlers_before, step) = (&mut *handlers, handler.step.clone());
+            match handlers_before.iter_mut().find(same) {
+                Some(old) => {
+                    let StepKind::Handler(_, number) = old.step.kind else { continue };
+                    old.step = Arc::new(Step { kind: StepKind::Handler(task, number), ..(*step).clone() });
+                }
+                None => {
+                    let step = Arc::new(Step { kind: StepKind::Handler(task, number), ..(*step).clone() });
+                    handlers_before.push(Handler { step });
+                }
+            }
+        }
         Ok(())
     }
 
-    /// Takes what hosts asked to include at a step.
-    pub(super) fn take_requests(&self, step: u32) -> Vec<include::Wanted> {
-        lock(&self.requests).remove(&step).unwrap_or_default()
+    /// Takes what these hosts asked to include at a step; others may be on their way to it.
+    pub(super) fn take_requests(&self, step: u32, hosts: &[Arc<str>]) -> Vec<include::Wanted> {
+        let mut requests = lock(&self.requests);
+        let Some(all) = requests.get_mut(&step) else { return Vec::new() };
+        let (taken, left) = std::mem::take(all).into_iter().partition(|(host, _)| hosts.contains(host));
+        *all = left;
+        taken
     }
 }

@@ -53,6 +53,8 @@ struct HostProgress {
     notified: BTreeSet<usize>,
     failure: Map,
     ended: Vec<Arc<RoleInstance>>,
+    /// Roles that ran a task, by the first use that asks for the same, with the use that did.
+    ran: HashMap<usize, Arc<RoleInstance>>,
     counts: Counts,
 }
 
@@ -164,6 +166,7 @@ impl Progress {
         self.with(host, |h| {
             h.blocks.clear();
             h.ended.clear();
+            h.ran.clear();
             h.notified.clear();
             if h.gone == Some(Gone::Ended) {
                 h.gone = None;
@@ -172,18 +175,35 @@ impl Progress {
     }
 
     /// `meta: clear_host_errors`: who failed takes part again from the next play on.
-    pub fn clear_errors(&self, host: &str) {
-        self.with(host, |h| {
+    pub fn clear_errors(&self) {
+        for h in lock(&self.0).values_mut() {
             h.gone = h.gone.map(|_| Gone::Ended);
             // What a block around has not rescued yet is forgiven too.
             h.blocks.clear();
             h.failure.clear();
-        });
+        }
     }
 
     /// `meta: end_role`: nothing more of this use of a role runs on the host.
     pub fn end_role(&self, host: &str, role: &Arc<RoleInstance>) {
         self.with(host, |h| h.ended.push(role.clone()));
+    }
+
+    /// Remembers that a task of this role ran on the host.
+    pub fn ran_role(&self, host: &str, role: &Arc<RoleInstance>) {
+        self.with(host, |h| {
+            h.ran.entry(Self::key(role)).or_insert_with(|| role.clone());
+        });
+    }
+
+    /// Whether the same role ran before, for this one or one that led to it.
+    pub fn has_run(&self, host: &str, role: Option<&Arc<RoleInstance>>) -> bool {
+        let mut repeated = std::iter::successors(role, |r| r.parent.as_ref()).filter(|r| r.first.is_some());
+        self.with(host, |h| repeated.any(|role| h.ran.get(&Self::key(role)).is_some_and(|ran| !Arc::ptr_eq(ran, role))))
+    }
+
+    fn key(role: &Arc<RoleInstance>) -> usize {
+        Arc::as_ptr(role.first.as_ref().unwrap_or(role)) as usize
     }
 
     /// Whether a role, or one that led to it, has ended on the host.

@@ -21,6 +21,19 @@ pub(super) struct Reach<'a> {
     own: &'a HostScope,
 }
 
+/// A variable that says how a host is reached, unless it is null or `omit`.
+pub(super) fn variable(run: &Run, scope: &HostScope, name: &str) -> Result<Option<Value>> {
+    let value = match scope.lookup(name) {
+        Some(Binding::Value(value)) => value,
+        Some(Binding::Source(node)) => run.templates.value(&node, &scope.shared())?,
+        _ => return Ok(None),
+    };
+    if let Some(what) = value.first_unknown() {
+        return Err(Box::new(Diagnostic::unknown(name, what)));
+    }
+    Ok(Some(value).filter(|v| !matches!(v, Value::Null) && v.as_str() != Some(crate::template::OMIT)))
+}
+
 impl<'a> Reach<'a> {
     /// For a task's own host, or (`target`) the host that it is delegated to.
     pub(super) fn new(run: &'a Run, own: &'a HostScope, target: &'a HostScope, context: &'a Context) -> Reach<'a> {
@@ -29,15 +42,7 @@ impl<'a> Reach<'a> {
 
     fn variable(&self, names: &[&str]) -> Result<Option<Value>> {
         for name in names {
-            let value = match self.scope.lookup(name) {
-                Some(Binding::Value(value)) => value,
-                Some(Binding::Source(node)) => self.run.templates.value(&node, &self.scope.shared())?,
-                _ => continue,
-            };
-            if let Some(what) = value.first_unknown() {
-                return Err(Box::new(Diagnostic::unknown(name, what)));
-            }
-            if !matches!(value, Value::Null) && value.as_str() != Some(crate::template::OMIT) {
+            if let Some(value) = variable(self.run, self.scope, name)? {
                 return Ok(Some(value));
             }
         }
@@ -45,12 +50,17 @@ impl<'a> Reach<'a> {
     }
 
     fn keyword(&self, name: &str) -> Result<Option<Value>> {
-        let Some(node) = self.context.nearest(name) else { return Ok(None) };
-        let value = self.run.templates.value(node, &self.own.shared())?;
-        if let Some(what) = value.first_unknown() {
-            return Err(Box::new(Diagnostic::unknown(name, what)));
+        for node in self.context.others.get(name).into_iter().flatten().rev() {
+            let value = self.run.templates.value(node, &self.own.shared())?;
+            if let Some(what) = value.first_unknown() {
+                return Err(Box::new(Diagnostic::unknown(name, what)));
+            }
+            // `omit` leaves it to what stands around.
+            if value.as_str() != Some(crate::template::OMIT) {
+                return Ok(Some(value).filter(|v| !matches!(v, Value::Null)));
+            }
         }
-        Ok(Some(value).filter(|v| !matches!(v, Value::Null) && v.as_str() != Some(crate::template::OMIT)))
+        Ok(None)
     }
 
     fn text(&self, variables: &[&str], keyword: &str) -> Result<Option<String>> {

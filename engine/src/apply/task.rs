@@ -8,8 +8,8 @@ use super::play::Batch;
 use super::{Gone, Run, include};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::event::{Changed, Event, Status, TaskName, TaskResult};
-use crate::graph::{Context, Step, StepKind};
-use crate::playbook::Task;
+use crate::graph::{Context, Step};
+use crate::playbook::{Task, short_name};
 use crate::template::Condition;
 use crate::vars::HostScope;
 use crate::yaml::Node;
@@ -32,9 +32,20 @@ pub(super) struct At<'a> {
     pub(super) hidden: bool,
 }
 
-/// Runs a step on `host` and settles its result for `for_hosts`.
-pub(super) async fn perform(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>, host: &Arc<str>, for_hosts: &[Arc<str>]) {
-    let Some(task) = step.task() else { return };
+/// Whether handlers run here on `host`: a task that flushes them may have a condition.
+pub(super) async fn flushes(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>, host: &Arc<str>) -> bool {
+    perform(run, batch, step, host, std::slice::from_ref(host)).await == Some(Status::Ok)
+}
+
+/// Runs a step on `host` and settles its result for `for_hosts`; how it ended.
+pub(super) async fn perform(
+    run: &Arc<Run>,
+    batch: &Arc<Batch>,
+    step: &Arc<Step>,
+    host: &Arc<str>,
+    for_hosts: &[Arc<str>],
+) -> Option<Status> {
+    let task = step.task()?;
     let quiet = step.module() == "meta";
     let locals = run.progress.failure(host);
     let scope = HostScope {
@@ -46,7 +57,10 @@ pub(super) async fn perform(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>
     };
     let called = match module_called(run, task, &scope) {
         Ok(called) => called,
-        Err(error) => return run.reject(*error),
+        Err(error) => {
+            run.reject(*error);
+            return None;
+        }
     };
     let task = called.as_ref().unwrap_or(task);
     let name = task_name(run, step, task, &scope);
@@ -65,7 +79,9 @@ pub(super) async fn perform(run: &Arc<Run>, batch: &Arc<Batch>, step: &Arc<Step>
         }
         Err(error) => Outcome::broken(&error),
     };
+    let status = outcome.status;
     settle(&at, step, for_hosts, outcome, started.elapsed());
+    Some(status)
 }
 
 /// The task with its module's name rendered, where a template gives that (`action: "{{ module }} …"`).
@@ -84,7 +100,15 @@ fn task_name(run: &Run, step: &Step, task: &Task, scope: &HostScope) -> Arc<Task
         let rendered = run.templates.value(node, &scope.shared()).ok().filter(|v| v.first_unknown().is_none());
         rendered.map_or_else(|| node.as_str().unwrap_or_default().to_string(), |v| v.redacted().to_string())
     });
-    let name = written.filter(|n| !n.is_empty()).unwrap_or_else(|| task.action.module.clone());
+    let called = || match step.module() {
+        "include_role" => {
+            let role = task.action.args.iter().find(|(k, _)| matches!(k.as_str(), "name" | "role")).map(|(_, node)| node);
+            let role = role.and_then(|node| run.templates.value(node, &scope.shared()).ok()).filter(|v| v.first_unknown().is_none());
+            role.map(|role| format!("{} : {}", task.action.module, role.redacted()))
+        }
+        _ => None,
+    };
+    let name = written.filter(|n| !n.is_empty()).or_else(called).unwrap_or_else(|| task.action.module.clone());
     let name = match &step.context.role {
         Some(role) => format!("{} : {name}", role.name),
         None => name,
@@ -94,7 +118,8 @@ fn task_name(run: &Run, step: &Step, task: &Task, scope: &HostScope) -> Arc<Task
         name,
         module: task.action.module.clone(),
         place: format!("{}:{}", task.place.source.path().display(), task.place.line),
-        handler: matches!(step.kind, StepKind::Handler(..)),
+        at: Some(task.place.clone()),
+        handler: step.context.handler,
     })
 }
 
@@ -130,6 +155,9 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
             run.fleet.remember(owner, name, fact.clone());
         }
     }
+    if let Some(role) = at.context.role.as_ref().filter(|_| !matches!(outcome.status, Status::Skipped | Status::Unreachable)) {
+        run.progress.ran_role(at.host, role);
+    }
     if outcome.changed != Changed::No
         && matches!(outcome.status, Status::Ok | Status::Unknown)
         && let Err(error) = notify(at, for_hosts)
@@ -143,19 +171,24 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
     if step.module() == "meta" {
         // Ansible neither tells of `meta` nor counts it, unless something is to be said.
         if result.status == Status::Ok {
-            return;
+            let text = result.message.clone().unwrap_or_default();
+            return run.observer.observe(&Event::Meta { task: at.name.clone(), host: at.host.to_string(), text });
         }
         run.observer.observe(&Event::TaskStarted { task: at.name.clone(), host: at.host.to_string() });
     }
-    count(run, at.host, &result);
+    if step.module() != "meta" || result.is_failure() {
+        count(run, at.host, &result);
+    }
     run.observer.observe(&Event::TaskDone { task: at.name.clone(), host: at.host.to_string(), result: Arc::new(result) });
 }
 
 /// Takes the hosts of a failed task to their `rescue`, or out of the play. True when a `rescue` takes it up.
 fn fail(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], outcome: &Outcome) -> bool {
     let mut rescued = false;
-    let own = at.task.name.as_ref().and_then(Node::as_str).filter(|n| !n.contains("{{")).unwrap_or(&at.name.name);
-    let task = Value::map([("name", Value::str(own)), ("action", Value::str(&at.name.module))]);
+    // As the task itself says it: the heading puts the role before it.
+    let role = at.context.role.as_ref().map(|role| format!("{} : ", role.name)).unwrap_or_default();
+    let name = at.name.name.strip_prefix(&role).unwrap_or(&at.name.name);
+    let task = Value::map([("name", Value::str(name)), ("action", Value::str(&at.name.module))]);
     for host in for_hosts {
         if outcome.status == Status::Unreachable {
             at.batch.leave(at.run, host, Gone::Unreachable);
@@ -209,58 +242,87 @@ fn notify(at: &At<'_>, for_hosts: &[Arc<str>]) -> Result<()> {
             let handlers = crate::vars::read(&at.batch.handlers);
             let known: Vec<String> = handlers.iter().filter_map(|h| h.step.task()?.name.as_ref()?.as_str().map(str::to_string)).collect();
             let error = Diagnostic::input(format!("no handler is called `{name}` or listens to it")).at(node.place());
-            return Err(Box::new(error.nearest(&name, known.iter().map(String::as_str))));
+            let lists = "either the main handlers list nor in the listening handlers list";
+            let error = error.said(format!("The requested handler '{name}' was not found in {lists}"));
+            let error = error.nearest(&name, known.iter().map(String::as_str));
+            if at.run.settings.error_on_missing_handler {
+                return Err(Box::new(error));
+            }
+            at.run.warn(error);
         }
         for_hosts.iter().for_each(|host| at.run.progress.notify(host, &found));
     }
     Ok(())
 }
 
+/// The handlers that a name stands for: the first of that name in the play or role that was listed last, and all that listen.
 fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
     let handlers = crate::vars::read(&at.batch.handlers);
-    let rendered = |node: &Node, step: &Step| {
-        let scope = HostScope { context: Some(step.context.clone()), ..at.scope.clone() };
-        at.run.templates.value(node, &scope.shared()).ok()
-    };
     let (mut by_name, mut listening): (Option<(usize, _)>, _) = (None, Vec::new());
     for (number, handler) in handlers.iter().enumerate() {
         let Some(task) = handler.step.task() else { continue };
-        let own = task.name.as_ref().and_then(|n| rendered(n, &handler.step)).map(|v| v.reveal().to_string());
-        let role = handler.step.context.role.as_ref().map(|r| r.name.clone());
-        let full = own.as_ref().zip(role).map(|(own, role)| format!("{role} : {own}"));
-        if own.as_deref() == Some(name) || full.as_deref() == Some(name) {
-            // Of handlers with one name, Ansible runs the first in the play or role that was listed last.
-            let owner = handler.step.context.role.as_ref().map(Arc::as_ptr);
+        let role = handler.step.context.role.as_ref();
+        let said = |own: &str| {
+            let full = |role: &str| name.strip_prefix(role).and_then(|rest| rest.strip_prefix(" : ")) == Some(own);
+            own == name || role.is_some_and(|r| full(&r.name) || full(short_name(&r.name)))
+        };
+        if handler_name(at, task, &handler.step).is_some_and(|own| said(&own)) {
+            let owner = role.map(Arc::as_ptr);
             if by_name.is_none_or(|(_, other)| other != owner) {
                 by_name = Some((number, owner));
             }
         }
-        let topics = task.listen.as_ref().and_then(|n| rendered(n, &handler.step));
-        let listens = topics.is_some_and(|t| {
-            t.as_list().map_or_else(|| t.reveal().to_string() == name, |l| l.iter().any(|v| v.reveal().to_string() == name))
-        });
-        if listens {
+        let topics = task.listen.iter().flat_map(|node| node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec));
+        if topics.filter_map(|topic| topic.as_str().map(str::to_string)).any(|topic| said(&topic)) {
             listening.push(number);
         }
     }
     by_name.map(|(number, _)| number).into_iter().chain(listening).collect()
 }
 
+/// A handler's rendered name. One that cannot be rendered can be notified only by what it listens to.
+fn handler_name(at: &At<'_>, task: &Task, step: &Step) -> Option<String> {
+    let written = task.name.as_ref()?;
+    let scope = HostScope { context: Some(step.context.clone()), host: None, ..at.scope.clone() };
+    match at.run.templates.value(written, &scope.shared()) {
+        Ok(name) => Some(name.reveal().to_string()),
+        Err(error) => {
+            if task.listen.is_none() {
+                let text = written.as_str().unwrap_or_default();
+                let warning = Diagnostic::input(format!("the name of the handler `{text}` cannot be rendered, and it listens to nothing"));
+                let why = "because it has no listen topics and the name could not be templated (host-specific variables are not \
+                           supported in handler names). The error";
+                let said = format!("Handler '{text}' is unusable {why}: {}", error.summary);
+                at.run.warn(warning.at(written.place()).note(error.summary.clone()).said(said));
+            }
+            None
+        }
+    }
+}
+
 impl At<'_> {
     /// A keyword that is a truth value; false when it is not given.
     pub(super) fn flag(&self, keyword: &str) -> Result<bool> {
-        let Some(node) = self.context.nearest(keyword) else { return Ok(false) };
-        let value = match self.keyword(node, keyword, &self.scope) {
+        let given = match self.given(keyword, &self.scope) {
             // Better to hide too much, and to go on: what a plan cannot know fails nothing.
             Err(error) if error.kind == Kind::Unknown && matches!(keyword, "no_log" | "ignore_errors" | "ignore_unreachable") => {
                 return Ok(true);
             }
-            value => value?,
+            given => given?,
         };
-        if matches!(value, Value::Null) || value.as_str() == Some(crate::template::OMIT) {
-            return Ok(false);
-        }
+        let Some((value, node)) = given else { return Ok(false) };
         bool::from_value(&value).map_err(|why| Box::new(Diagnostic::input(format!("`{keyword}` {why}")).at(node.place())))
+    }
+
+    /// What the nearest of a keyword says, and where: one that is `omit` leaves it to those around it.
+    pub(super) fn given(&self, keyword: &str, scope: &HostScope) -> Result<Option<(Value, &Node)>> {
+        for node in self.context.others.get(keyword).into_iter().flatten().rev() {
+            let value = self.keyword(node, keyword, scope)?;
+            if value.as_str() != Some(crate::template::OMIT) {
+                return Ok(Some((value, node)).filter(|(value, _)| !matches!(value, Value::Null)));
+            }
+        }
+        Ok(None)
     }
 
     /// A keyword's value; an error of its own kind where a plan cannot know it.
@@ -294,7 +356,7 @@ impl At<'_> {
 
     /// One run of the task for one item (or for none): condition, tries, verdict.
     async fn once(&self, scope: &HostScope) -> Outcome {
-        if let Some(error) = crate::graph::check::unsupported(self.task) {
+        if let Some(error) = crate::graph::check::late_flags(self.task) {
             return Outcome::broken(&error);
         }
         let mut outcome = self.conditional(scope).await;
@@ -314,8 +376,16 @@ impl At<'_> {
     }
 
     async fn conditional(&self, scope: &HostScope) -> Outcome {
+        let is_meta = short_name(&self.task.action.module) == "meta";
         match self.holds(&self.context.when, scope) {
             Ok((Condition::True, _)) => {}
+            Ok((Condition::False, _)) if is_meta => {
+                if let Some(returns) = action::meta::skipped(self) {
+                    return Outcome::of(Performed { status: Status::Skipped, ..Performed::ok(returns) }, self.register_name());
+                }
+                let warning = Diagnostic::input("this kind of `meta` knows no condition: it runs whatever `when` says");
+                self.run.warn(warning.at(&self.task.place));
+            }
             Ok((Condition::False, condition)) => return Outcome::skipped(condition),
             Ok((Condition::Unknown(what), _)) => {
                 return Outcome::unknown(self.register_name(), format!("may run: its condition depends on {what}"));
@@ -374,7 +444,37 @@ impl At<'_> {
     }
 
     async fn attempt(&self, scope: &HostScope) -> Performed {
-        match action::perform(self, scope).await {
+        let limit = match self.time_limit(scope) {
+            Ok(limit) => limit,
+            Err(error) => return Performed::broken(&error),
+        };
+        let started = Instant::now();
+        let done = match limit {
+            // What runs on a host is ended there; this is for what waits here.
+            Some(limit) => tokio::time::timeout(limit + Duration::from_secs(15), action::perform(self, scope)).await,
+            None => Ok(action::perform(self, scope).await),
+        };
+        match (done, limit) {
+            (Ok(Ok(done)), Some(limit)) if done.status == Status::Failed && started.elapsed() >= limit => done.timed_out(limit),
+            (Ok(done), _) => self.settled(done),
+            (Err(_), limit) => Performed::failed("").timed_out(limit.unwrap_or_default()),
+        }
+    }
+
+    /// The task's `timeout`.
+    pub(super) fn time_limit(&self, scope: &HostScope) -> Result<Option<Duration>> {
+        let Some((value, node)) = self.given("timeout", scope)? else { return Ok(None) };
+        let seconds = i64::from_value(&value);
+        let seconds = seconds.map_err(|why| Box::new(Diagnostic::input(format!("`timeout` {why}")).at(node.place())))?;
+        if !(0..=100_000_000).contains(&seconds) {
+            let error = Diagnostic::input(format!("`timeout` must be between 0 and 100000000, not {seconds}")).at(node.place());
+            return Err(Box::new(error.said(format!("Timeout {seconds} is invalid, it must be between 0 and 100000000."))));
+        }
+        Ok(Some(Duration::from_secs(seconds.unsigned_abs())).filter(|limit| !limit.is_zero()))
+    }
+
+    fn settled(&self, done: Result<Performed>) -> Performed {
+        match done {
             Ok(performed) => self.with_diff(performed),
             Err(error) if error.kind == Kind::Unreachable => Performed::unreachable(&error),
             Err(error) => Performed::broken(&error),

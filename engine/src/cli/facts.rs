@@ -37,6 +37,7 @@ impl Facts {
         std::fs::write(&path, text.to_string())
             .map_err(|e| vec![crate::error::Diagnostic::input("cannot write a temporary file").note(e.to_string())])?;
         let playbook = PlaybookOptions {
+            start_at_task: None,
             playbooks: vec![path],
             extra_vars: Vec::new(),
             tags: Vec::new(),

@@ -76,6 +76,7 @@ pub(super) fn main() -> ExitCode {
     match options.run() {
         Ok(code) => ExitCode::from(code),
         Err(errors) => {
+            errors.iter().filter_map(|e| e.said.as_ref()).for_each(|said| eprintln!("[ERROR]: {said}"));
             eprint!("{}", crate::error::render_all(&errors, Paint::stderr().colour));
             let missing = errors.iter().any(|e| e.summary.starts_with("playbook `") && e.place.is_none());
             ExitCode::from(if missing { ERROR } else { PARSE })
@@ -94,7 +95,7 @@ impl Options {
             there
         });
         let mut session = Session::open(&hosts, &self.playbook, &self.connection, self.diff)?;
-        session.lockstep();
+        session.familiar();
         let familiar = Arc::new(Familiar::new(self.connection.verbose, self.diff));
         let run = session.run(!self.check, Arc::new(Observers(vec![familiar.clone()])))?;
         if self.list_hosts || self.list_tasks || self.list_tags || self.syntax_check {
@@ -113,6 +114,9 @@ impl Options {
         let counts: Vec<_> = run.progress.counts().into_iter().map(|(host, counts, _)| (host, counts)).collect();
         if done.is_ok() || !counts.is_empty() {
             familiar.recap(&counts);
+            if session.shows_statistics {
+                familiar.statistics(&crate::vars::lock(&run.stats));
+            }
         }
         done.map(|()| code(&run))
     }
@@ -158,8 +162,9 @@ impl Options {
 
 fn code(run: &Run) -> u8 {
     let counts = run.progress.counts();
-    let failed = counts.iter().any(|(_, c, gone)| *gone == Some(Gone::Failed) || c.failed > 0);
-    let unreachable = counts.iter().any(|(_, c, gone)| *gone == Some(Gone::Unreachable) || c.unreachable > 0);
+    // What counts is how hosts are left: `clear_host_errors` forgives failures.
+    let failed = counts.iter().any(|(_, _, gone)| *gone == Some(Gone::Failed));
+    let unreachable = counts.iter().any(|(_, _, gone)| *gone == Some(Gone::Unreachable));
     match (failed, unreachable) {
         (true, _) => FAILED,
         (false, true) => UNREACHABLE,

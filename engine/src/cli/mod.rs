@@ -64,7 +64,11 @@ enum Command {
     },
     /// Serve modules over standard input and output (what runs on hosts)
     #[command(hide = true)]
-    Agent,
+    Agent {
+        /// Do one task and end
+        #[arg(long)]
+        job: bool,
+    },
 }
 
 /// Runs the program; the exit codes are those of [`crate::error`].
@@ -93,7 +97,7 @@ pub fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "engine", &mut std::io::stdout());
             Ok(EXIT_DONE)
         }
-        Command::Agent => return agent::run(),
+        Command::Agent { job } => return agent::run(job),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -81,6 +81,9 @@ pub(super) struct PlaybookOptions {
     /// No tasks with one of these tags
     #[arg(long = "skip-tags", value_name = "TAGS", value_delimiter = ',')]
     pub(super) skip_tags: Vec<String>,
+    /// Leave out what stands before the task of this name (`*` and `?` stand for any letters)
+    #[arg(long, value_name = "TASK")]
+    pub(super) start_at_task: Option<String>,
     /// Run handlers even if a task failed
     #[arg(long)]
     pub(super) force_handlers: bool,

@@ -9,7 +9,7 @@ use crate::event::Observer;
 use crate::graph::compile::Compiler;
 use crate::graph::tags::Selection;
 use crate::inventory::Inventory;
-use crate::playbook::Loader;
+use crate::playbook::{Duplicates, Loader};
 use crate::remote::{Contents, Remotes};
 use crate::template::Templates;
 use crate::vars::{Fleet, Options, extra_vars};
@@ -25,11 +25,15 @@ const FORKS: usize = 50;
 /// Everything read that a run needs; several runs (a plan, then its apply) can start from it.
 pub(super) struct Session {
     inventory: Inventory,
+    sources: Vec<String>,
     options: Options,
     settings: Settings,
     playbook: PlaybookOptions,
     roles_path: Vec<PathBuf>,
     vault: Arc<Vault>,
+    duplicates: Duplicates,
+    /// `show_custom_stats`.
+    pub(super) shows_statistics: bool,
     /// The playbooks to run.
     pub(super) playbooks: Vec<PathBuf>,
     /// Connections, shared by the runs.
@@ -70,20 +74,28 @@ impl Session {
         };
         Ok(Session {
             inventory,
+            sources,
             options,
             settings,
             playbook: playbook.clone(),
             roles_path: config.paths("ANSIBLE_ROLES_PATH", "defaults", "roles_path"),
             vault,
+            shows_statistics: config.flag("ANSIBLE_SHOW_CUSTOM_STATS", "defaults", "show_custom_stats").unwrap_or(false),
+            duplicates: match config.text("ANSIBLE_DUPLICATE_YAML_DICT_KEY", "defaults", "duplicate_dict_key").as_deref() {
+                Some("error") => Duplicates::Refuse,
+                Some("ignore") => Duplicates::Ignore,
+                _ => Duplicates::Warn,
+            },
             playbooks,
             remotes: Remotes::new(Arc::new(Contents::default())),
             verbosity: connection.verbose,
         })
     }
 
-    /// Every task waits for all hosts, so that output comes task by task.
-    pub(super) fn lockstep(&mut self) {
+    /// Every task waits for all hosts, so that output comes task by task; checks are Ansible's.
+    pub(super) fn familiar(&mut self) {
         self.settings.lockstep = true;
+        self.settings.forgetful = true;
     }
 
     /// A run that is told to `observer`; `live` changes hosts.
@@ -94,7 +106,7 @@ impl Session {
         }
         let options = Options { check: !live, ..self.options.clone() };
         let selection = Selection { only: self.playbook.tags.clone(), skip: self.playbook.skip_tags.clone() };
-        let loader = Arc::new(Loader::new(self.roles_path.clone()).decrypting(self.vault.clone()));
+        let loader = Arc::new(Loader::new(self.roles_path.clone()).reading(self.vault.clone(), self.duplicates));
         Ok(Run::new(Setup {
             fleet: Arc::new(Fleet::new(self.inventory.clone(), extra, options)),
             compiler: Compiler::new(loader, Arc::new(Templates::decrypting(self.vault.clone())), selection),
@@ -102,6 +114,7 @@ impl Session {
             observer,
             live,
             settings: self.settings.clone(),
+            inventory_sources: self.sources.clone(),
         }))
     }
 }
@@ -199,8 +212,14 @@ fn settings(hosts: &InventoryOptions, c: &ConnectionOptions, p: &PlaybookOptions
         become_password: become_password(c)?,
         forks: c.forks.or_else(|| number("ANSIBLE_FORKS", "forks").map(|n| n as usize)).unwrap_or(FORKS),
         force_handlers: p.force_handlers || config.flag("ANSIBLE_FORCE_HANDLERS", "defaults", "force_handlers").unwrap_or(false),
+        strategy: config.text("ANSIBLE_STRATEGY", "defaults", "strategy"),
+        error_on_missing_handler: config.flag("ANSIBLE_ERROR_ON_MISSING_HANDLER", "defaults", "error_on_missing_handler").unwrap_or(true),
+        poll: config.text("ANSIBLE_POLL_INTERVAL", "defaults", "poll_interval").and_then(|t| t.parse().ok()),
+        start_at: p.start_at_task.clone(),
+        any_errors_fatal: config.flag("ANSIBLE_ANY_ERRORS_FATAL", "defaults", "any_errors_fatal").unwrap_or(false),
         limit: hosts.limit.clone(),
         lockstep: false,
+        forgetful: false,
     })
 }
 

@@ -117,6 +117,12 @@ pub(crate) const ACTIONS: &[Action] = &[
     },
     Action { name: "set_fact", doc: "Sets variables of the host, each argument one.", arguments: &[], needed: &[] },
     Action {
+        name: "set_stats",
+        doc: "Adds numbers and texts to what the run shows at its end (`show_custom_stats`).",
+        arguments: &["data", "per_host", "aggregate"],
+        needed: &[&["data"]],
+    },
+    Action {
         name: "template",
         doc: "Renders a template of the controller into a file on the host.",
         arguments: &[

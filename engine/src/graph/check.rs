@@ -17,18 +17,18 @@ const COMPLETED: [&str; 4] = ["copy", "unarchive", "script", "binary"];
 /// The mistakes in a task that show already.
 pub(crate) fn mistakes(task: &Task, templates: &Templates) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = syntax(task, templates).into_iter().collect();
-    found.extend(unsupported(task));
+    found.extend(late_flags(task));
     found.extend(arguments(task).map(|error| placed(task, error)));
     found
 }
 
-/// What a task asks for that this program cannot do yet.
-pub(crate) fn unsupported(task: &Task) -> Option<Diagnostic> {
-    let zero = |node: &Node| matches!(node.data(), Data::Int(0)) || node.as_str() == Some("0");
-    let background = task.background.as_ref().filter(|node| !zero(node))?;
-    let poll = task.poll.as_ref().filter(|node| zero(node) || has_template(node))?;
-    let error = Diagnostic::input("tasks in the background (`async` with `poll: 0`) are not supported yet").at(poll.place());
-    Some(error.note(format!("`async` stands at {}", background.place())).hint("leave `poll` out: the task is then waited for"))
+/// A truth value of a task's keywords that is none.
+pub(crate) fn late_flags(task: &Task) -> Option<Diagnostic> {
+    task.keywords.others.iter().find_map(|(name, node)| {
+        let text = node.as_str().filter(|text| crate::playbook::is_no_flag(name, text))?;
+        let error = Diagnostic::input(format!("`{name}` must be a boolean, not `{text}`")).at(node.place());
+        Some(error.said(format!("The value '{text}' could not be converted to 'bool'.")))
+    })
 }
 
 /// The first template or condition of a task that cannot be read.
@@ -54,7 +54,7 @@ pub(crate) fn readable_variables(vars: &Vars, templates: &Templates) -> Option<D
 /// The mistake in a task's arguments.
 fn arguments(task: &Task) -> Option<ArgumentError> {
     let name = short_name(&task.action.module);
-    if task.action.template.is_some() {
+    if task.action.template.is_some() || task.action.stray {
         return None;
     }
     if name == "set_fact" && task.action.args.is_empty() {

@@ -58,6 +58,8 @@ struct Unfold<'a> {
     play: &'a Arc<PlayInstance>,
     out: Unfolded,
     depth: usize,
+    /// Whether this is within a block of handlers.
+    in_handler_block: bool,
 }
 
 impl Compiler {
@@ -73,7 +75,7 @@ impl Compiler {
 
     /// A whole play: facts, `pre_tasks`, roles, tasks, `post_tasks`, with handlers flushed between.
     pub fn play(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, base: &Context) -> Result<Unfolded> {
-        let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: 0 };
+        let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: 0, in_handler_block: false };
         let written = play.play.clone();
         // The play's variables are a level of their own, weaker than those of blocks and tasks.
         let keywords = Keywords { vars: Vars::new(), ..(*written.keywords).clone() };
@@ -93,16 +95,22 @@ impl Compiler {
         unfold.items(&written.tasks, &context)?;
         unfold.flush(&context);
         unfold.items(&written.post_tasks, &context)?;
-        unfold.flush(&context);
         // The play's own handlers run before those of its roles.
         let own = written.handlers.iter().map(|item| (item.clone(), context.clone()));
         unfold.out.handlers.splice(0..0, own);
+        if unfold.out.handlers.is_empty() {
+            unfold.flush(&context);
+        } else {
+            // Even right after the last one: handlers may have notified others that stand before them.
+            unfold.push(StepKind::Flush(None), context.clone(), &context);
+        }
         Ok(unfold.out)
     }
 
     /// The steps of an included task file.
     pub fn include_tasks(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, file: &Path, context: &Context) -> Result<Unfolded> {
-        let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: context.dirs.len() };
+        let mut unfold =
+            Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: context.dirs.len(), in_handler_block: false };
         let items = self.loader.tasks(file)?;
         let context = in_dir(context, file);
         unfold.check_depth(file)?;
@@ -112,7 +120,8 @@ impl Compiler {
 
     /// The steps of an included role.
     pub fn include_role(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, role: &RoleCall, context: &Context) -> Result<Unfolded> {
-        let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: context.dirs.len() };
+        let mut unfold =
+            Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: context.dirs.len(), in_handler_block: false };
         unfold.call_role(role, context)?;
         Ok(unfold.out)
     }
@@ -121,7 +130,8 @@ impl Compiler {
     pub fn handlers(&self, fleet: &Arc<Fleet>, play: &Arc<PlayInstance>, items: &[(Item, Context)], first: usize) -> Result<Vec<Handler>> {
         let mut handlers = Vec::new();
         for (item, context) in items {
-            let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: 0 };
+            let mut unfold = Unfold { compiler: self, fleet, play, out: Unfolded::default(), depth: 0, in_handler_block: false };
+            let context = &Context { handler: true, ..context.clone() };
             // Tags do not keep a handler from running: it was notified by a task that was selected.
             unfold.each_item(std::slice::from_ref(item), context, false)?;
             for step in unfold.out.steps {
@@ -203,10 +213,9 @@ impl Unfold<'_> {
 
     /// Handlers run here, unless nothing that could notify them has been unfolded since they last ran.
     fn flush(&mut self, context: &Context) {
-        if self.out.steps.last().is_none_or(|s| matches!(s.kind, StepKind::Flush)) {
-            return;
+        if !self.out.steps.last().is_none_or(|s| matches!(s.kind, StepKind::Flush(_))) {
+            self.push(StepKind::Flush(None), context.clone(), context);
         }
-        self.push(StepKind::Flush, context.clone(), context);
     }
 
     fn gather(&mut self, context: &Context) -> Result<()> {
@@ -249,6 +258,16 @@ impl Unfold<'_> {
     }
 
     fn block(&mut self, block: &Arc<Block>, outer: &Context, select: bool) -> Result<()> {
+        if outer.handler && std::mem::replace(&mut self.in_handler_block, true) {
+            let error = Diagnostic::input("a handler cannot be a block within a block").at(&block.place);
+            return Err(Box::new(error.said("Using a block as a handler is not supported.")));
+        }
+        let done = self.parts(block, outer, select);
+        self.in_handler_block = false;
+        done
+    }
+
+    fn parts(&mut self, block: &Arc<Block>, outer: &Context, select: bool) -> Result<()> {
         let mut context = self.inherit(outer, &block.keywords)?;
         context.notify.extend(block.notify.iter().cloned());
         let (rescues, always) = (!block.rescue.is_empty(), !block.always.is_empty());
@@ -267,15 +286,37 @@ impl Unfold<'_> {
 
     fn task(&mut self, task: &Arc<Task>, outer: &Context, select: bool) -> Result<()> {
         let context = self.inherit(outer, &task.keywords)?;
+        let notifying = || {
+            let mut context = context.clone();
+            context.notify.extend(task.notify.iter().cloned());
+            context
+        };
+        let meta = |what| crate::playbook::short_name(&task.action.module) == "meta" && meta_of(task) == Some(what);
         match crate::playbook::short_name(&task.action.module) {
-            "import_tasks" => return self.import_tasks(task, &context),
+            role @ ("include_role" | "import_role") if outer.handler => {
+                let error = Diagnostic::input(format!("a handler cannot be `{role}`")).at(&task.place);
+                return Err(Box::new(error.said(format!("Using '{role}' as a handler is not supported."))));
+            }
+            _ if outer.handler && meta("flush_handlers") => {
+                let error = Diagnostic::input("a handler cannot flush handlers").at(&task.place);
+                return Err(Box::new(error.said("flush_handlers cannot be used as a handler")));
+            }
+            _ if meta("end_role") && (outer.handler || context.role.is_none()) => {
+                let whence = if outer.handler { "a handler" } else { "outside of a role" };
+                let error = Diagnostic::input("`meta: end_role` stands in no role").at(&task.place);
+                let error = error.hint("use `end_play` or `end_host` outside of roles");
+                return Err(Box::new(error.said(format!("Cannot execute 'end_role' from {whence}"))));
+            }
+            "import_tasks" => return self.import_tasks(task, &notifying()),
             "import_role" => {
+                let context = notifying();
                 let call = self.role_call(task, &context)?;
                 return self.call_role(&call, &context);
             }
             _ => {}
         }
-        if select && !self.compiler.selection.takes(&context.tags) {
+        // Handlers run for whom they were notified, whatever their tags, those that they import too.
+        if select && !context.handler && !self.compiler.selection.takes(&context.tags) {
             return Ok(());
         }
         if let Some(first) = context.when.first().filter(|_| fatal(task, &context)) {
@@ -289,14 +330,8 @@ impl Unfold<'_> {
                 self.out.problems.push(crate::playbook::unknown_module(module, &task.action.place));
             }
         }
-        let is_flush = crate::playbook::short_name(&task.action.module) == "meta"
-            && task.action.free_form.as_ref().and_then(Node::as_str) == Some("flush_handlers");
-        // Handlers were notified under conditions of their own; flushing knows none.
-        if is_flush {
-            self.flush(&context);
-        } else {
-            self.push(StepKind::Task(task.clone()), context, outer);
-        }
+        let kind = if meta("flush_handlers") { StepKind::Flush(Some(task.clone())) } else { StepKind::Task(task.clone()) };
+        self.push(kind, context, outer);
         Ok(())
     }
 
@@ -312,6 +347,11 @@ impl Unfold<'_> {
         self.depth -= 1;
         done
     }
+}
+
+/// What a `meta` task is for.
+fn meta_of(task: &Task) -> Option<&str> {
+    task.action.free_form.as_ref().and_then(Node::as_str)
 }
 
 /// Whether a task is sure to run, and to end the play if it fails: then its mistakes are worth stopping for before
@@ -331,7 +371,7 @@ fn fatal(task: &Task, context: &Context) -> bool {
 fn gather_task(place: Place, path: &Path, name: Node, args: Vars) -> Task {
     let module = "ansible.builtin.setup".to_string();
     Task {
-        action: Action { place: place.clone(), module, args, free_form: None, template: None, local: false },
+        action: Action { place: place.clone(), module, args, free_form: None, template: None, local: false, stray: false },
         place,
         path: path.to_path_buf(),
         name: Some(name),

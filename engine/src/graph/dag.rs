@@ -101,7 +101,7 @@ pub fn append(dag: &mut Dag, fragments: &[Fragment], entry: Option<NodeIndex>, o
 }
 
 fn add_step(dag: &mut Dag, step: &Arc<Step>, hosts: &[Arc<str>], tails: &mut Tails, order: &Order<'_>) {
-    if (order.once)(step) && !matches!(step.kind, StepKind::Flush | StepKind::BlockEnd(_)) {
+    if (order.once)(step) && !matches!(step.kind, StepKind::Flush(_) | StepKind::BlockEnd(_)) {
         let all: Arc<[Arc<str>]> = hosts.into();
         join(dag, Vertex::Once { step: step.clone(), hosts: all.clone() }, hosts, tails);
         if step.is_include() {
@@ -109,7 +109,7 @@ fn add_step(dag: &mut Dag, step: &Arc<Step>, hosts: &[Arc<str>], tails: &mut Tai
         }
         return;
     }
-    if matches!(step.kind, StepKind::Flush) {
+    if matches!(step.kind, StepKind::Flush(_)) {
         unfold(dag, step, hosts, tails, order);
         return;
     }

@@ -67,7 +67,7 @@ fn label(vertex: &Vertex) -> String {
         Vertex::Run { step, host } => format!("{host}: {}", step_name(&step.kind)),
         Vertex::Once { step, hosts } => format!("once for {} hosts: {}", hosts.len(), step_name(&step.kind)),
         Vertex::Unfold { step, .. } => match step.kind {
-            StepKind::Flush => "run notified handlers".to_string(),
+            StepKind::Flush(_) => "run notified handlers".to_string(),
             _ => format!("unfold: {}", step_name(&step.kind)),
         },
         Vertex::Barrier | Vertex::Meet { .. } => "all hosts".to_string(),
@@ -79,7 +79,7 @@ fn step_name(kind: &StepKind) -> String {
         StepKind::Task(task) | StepKind::Handler(task, _) => {
             task.name.as_ref().and_then(|n| n.as_str()).unwrap_or(&task.action.module).to_string()
         }
-        StepKind::Flush => "run notified handlers".into(),
+        StepKind::Flush(_) => "run notified handlers".into(),
         StepKind::BlockEnd(_) => "end of block".into(),
     }
 }

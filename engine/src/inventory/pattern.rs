@@ -132,6 +132,11 @@ fn matcher(expression: &str) -> Result<Option<Regex>> {
     }
 }
 
+/// Whether a text is as a pattern of a shell says.
+pub(crate) fn is_like(text: &str, pattern: &str) -> bool {
+    fancy_regex::Regex::new(&glob(pattern)).is_ok_and(|pattern| pattern.is_match(text).unwrap_or(false))
+}
+
 /// A shell's glob as a regular expression over the whole name.
 fn glob(expression: &str) -> String {
     let mut out = String::from("^(?s:");

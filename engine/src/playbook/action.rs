@@ -12,6 +12,8 @@ use crate::yaml::{Data, Node};
 /// The error for a module that there is not, with the nearest one.
 pub fn unknown_module(name: &str, place: &Place) -> Diagnostic {
     let error = Diagnostic::input(format!("unknown module `{name}`")).at(place).nearest(short_name(name), known_names());
+    let why = "This often indicates a misspelling, missing collection, or incorrect module path.";
+    let error = error.said(format!("couldn't resolve module/action '{name}'. {why}"));
     if error.hints.is_empty() { error.hint("`engine modules` lists all there are") } else { error }
 }
 
@@ -139,6 +141,9 @@ impl Reader<'_> {
             let place = finder.place(word.text);
             if let Some((key, given)) = option(word) {
                 set(&mut action.args, &key, Node::new(place, Data::Str(given.into())));
+            } else if is_template(word.text) && !takes_text(&action.module) {
+                // What the template gives shows when the task runs; as in Ansible, it then fails.
+                action.stray = true;
             } else if !takes_text(&action.module) && known_module(&action.module) && word.text != "\\" {
                 let error = Diagnostic::input(format!("`{}` takes no free text", action.module)).at(&place);
                 return self
@@ -198,7 +203,7 @@ pub fn key_values(text: &str, source: &Source) -> Result<Vars> {
 }
 
 fn nothing(place: Place, module: String) -> Action {
-    Action { place, module, args: Vars::new(), free_form: None, template: None, local: false }
+    Action { place, module, args: Vars::new(), free_form: None, template: None, local: false, stray: false }
 }
 
 fn is_lone_template(text: &str) -> bool {

@@ -18,7 +18,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 pub(super) struct Files {
     vault: Arc<Vault>,
+    duplicates: Duplicates,
     state: Mutex<State>,
+}
+
+/// What becomes of keys that a dictionary has twice (`duplicate_dict_key`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// A warning; the last one counts.
+    #[default]
+    Warn,
+    /// An error.
+    Refuse,
+    /// Nothing; the last one counts.
+    Ignore,
 }
 
 #[derive(Default)]
@@ -37,8 +50,8 @@ impl fmt::Debug for Files {
 
 impl Files {
     /// Nothing read yet; encrypted files are opened by this vault.
-    pub(super) fn new(vault: Arc<Vault>) -> Files {
-        Files { vault, ..Files::default() }
+    pub(super) fn new(vault: Arc<Vault>, duplicates: Duplicates) -> Files {
+        Files { vault, duplicates, ..Files::default() }
     }
 
     // What a panicking thread left is whole: every change is one insertion.
@@ -62,7 +75,11 @@ impl Files {
         let source = Source::decoded(path, bytes)?;
         let documents = yaml::parse(&self.vault.plain(source)?)?;
         for warning in documents.warnings {
-            self.warn(warning);
+            match self.duplicates {
+                Duplicates::Warn => self.warn(warning),
+                Duplicates::Refuse => return Err(Box::new(warning)),
+                Duplicates::Ignore => {}
+            }
         }
         match documents.nodes.get(1) {
             Some(second) => Err(Box::new(Diagnostic::input("the file has more than one YAML document").at(second.place()))),

@@ -31,6 +31,9 @@ const INCLUDE_KEYWORDS: &[&str] = &[
 
 const LOOP_CONTROL: &[&str] = &["break_when", "extended", "extended_allitems", "index_var", "label", "loop_var", "pause"];
 
+/// Keywords that may keep a task from failing.
+const FORGIVING: [&str; 3] = ["failed_when", "ignore_errors", "when"];
+
 /// Whether a value can be the arguments of a module.
 fn is_call(value: &Node) -> bool {
     matches!(value.data(), Data::Null | Data::Str(_) | Data::Map(_))
@@ -109,6 +112,8 @@ impl Reader<'_> {
             match entry.0.as_str() {
                 None => self.error(Diagnostic::input("a key of a task must be text").at(entry.0.place())),
                 Some("action" | "local_action") => calls.push(entry),
+                // A flag that is none fails its task when that runs, which a condition or `rescue` may keep it from.
+                Some(name) if keywords::is_late(name, &entry.1) && FORGIVING.iter().any(|k| node.get(k).is_some()) => {}
                 Some(name) if keywords::find(name, owner).is_some() => self.check_shape(name, &entry.1, owner),
                 Some(name) if name.starts_with("with_") => {}
                 Some(name) if known_module(name) => calls.push(entry),
@@ -125,7 +130,8 @@ impl Reader<'_> {
         if let [first, second, ..] = calls[..] {
             let (first, second) = (&first.0, &second.0);
             let what = format!("a task calls one module, not both `{}` and `{}`", first.as_str()?, second.as_str()?);
-            self.error(Diagnostic::input(what).at(second.place()).hint("make two tasks of it; `- ` starts a task"));
+            let error = Diagnostic::input(what).at(second.place()).hint("make two tasks of it; `- ` starts a task");
+            self.error(error.said(format!("conflicting action statements: {}, {}", first.as_str()?, second.as_str()?)));
             return None;
         }
         self.no_module(node, &others);
@@ -148,7 +154,8 @@ impl Reader<'_> {
         if error.hints.is_empty() {
             error = error.hint(format!("if it is an argument of `{module}`, indent it below `{module}:`"));
         }
-        self.error(error);
+        let kind = if owner == Owner::Handler { "Handler" } else { "Task" };
+        self.error(error.said(format!("'{name}' is not a valid attribute for a {kind}")));
     }
 
     /// A task without a known module: its unknown keys are wrong modules or wrong keywords.
@@ -158,7 +165,7 @@ impl Reader<'_> {
             return self.error(error.hint("plays of another file are run with `import_playbook` in a playbook"));
         }
         if others.is_empty() {
-            let error = Diagnostic::input("the task calls no module").at(node.place());
+            let error = Diagnostic::input("the task calls no module").at(node.place()).said("no module/action detected in task.");
             return self.error(error.hint("a task needs a module's name with its arguments, e.g. `debug: msg=hello`"));
         }
         for (key, value) in others {
@@ -244,7 +251,9 @@ impl Reader<'_> {
         let name = given(node, "register")?;
         let text = name.as_str().unwrap_or_default();
         if !is_variable_name(text) {
-            let error = Diagnostic::input(format!("`register` must name a variable, and `{text}` is no valid name")).at(name.place());
+            let shown = name.raw();
+            let error = Diagnostic::input(format!("`register` must name a variable, and `{shown}` is no valid name")).at(name.place());
+            let error = error.said(format!("Invalid variable name '{shown}'."));
             self.error(error.hint("a name has letters, digits and underscores, and does not start with a digit"));
         }
         Some(text.to_string())

@@ -137,6 +137,16 @@ pub(super) fn names(owner: Owner) -> impl Iterator<Item = &'static str> {
     KEYWORDS.iter().filter(move |(_, _, owners)| owners & owner as u8 != 0).map(|(name, _, _)| *name)
 }
 
+/// Whether a keyword's value is text where a truth value is wanted: such a task fails when it runs.
+pub(super) fn is_late(name: &str, value: &Node) -> bool {
+    find(name, Owner::Task) == Some(Shape::Flag) && value.as_str().is_some()
+}
+
+/// Whether text stands where a keyword of tasks takes a truth value, and is none.
+pub(crate) fn is_no_flag(name: &str, text: &str) -> bool {
+    find(name, Owner::Task) == Some(Shape::Flag) && !is_template(text) && !is_flag(text)
+}
+
 /// Whether text holds a template.
 pub(super) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
@@ -226,7 +236,15 @@ impl Reader<'_> {
             Some(text) if text.len() <= 40 && wanted != "text" => format!("`{text}`"),
             _ => kind(value),
         };
-        self.error(Diagnostic::input(format!("`{name}` must be {wanted}, not {found}")).at(value.place()));
+        let error = Diagnostic::input(format!("`{name}` must be {wanted}, not {found}")).at(value.place());
+        self.error(match (owner, name) {
+            (Owner::Play, "roles") => error.said("A malformed role declaration was encountered."),
+            (Owner::Play, "tasks" | "pre_tasks" | "post_tasks" | "handlers") => {
+                let said = format!("A malformed block was encountered while loading {name}: {} should be a list or None", value.raw());
+                error.said(format!("{said} but is {}", found.trim_start_matches("a ").trim_start_matches("an ")))
+            }
+            _ => error,
+        });
     }
 
     fn unknown_keyword(&mut self, name: &str, key: &Node, owner: Owner) {
@@ -239,7 +257,15 @@ impl Reader<'_> {
             None if is_module(name) || name.starts_with("with_") => error.hint(format!("`{name}` belongs into a task, under `tasks`")),
             None => error.nearest(name, names(owner)),
         };
-        self.error(error);
+        let kind = match owner {
+            Owner::Play => "Play",
+            Owner::Role => "RoleInclude",
+            Owner::Block => "Block",
+            Owner::Task => "Task",
+            Owner::Import => "PlaybookInclude",
+            Owner::Handler => "Handler",
+        };
+        self.error(error.said(format!("'{name}' is not a valid attribute for a {kind}")));
     }
 
     /// Reads the keywords that tasks inherit.

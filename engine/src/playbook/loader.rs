@@ -1,6 +1,6 @@
 //! The loader: what the rest of the program reads playbooks, task files, variables and roles with.
 
-use super::files::Files;
+use super::files::{Duplicates, Files};
 use super::keywords::Owner;
 use super::reader::Reader;
 use super::role::{self, Role};
@@ -29,7 +29,13 @@ impl Loader {
     /// Opens encrypted files by these passwords.
     #[must_use]
     pub fn decrypting(self, vault: Arc<Vault>) -> Loader {
-        Loader { files: Arc::new(Files::new(vault)), ..self }
+        self.reading(vault, Duplicates::default())
+    }
+
+    /// The same, with what becomes of duplicate keys.
+    #[must_use]
+    pub fn reading(self, vault: Arc<Vault>, duplicates: Duplicates) -> Loader {
+        Loader { files: Arc::new(Files::new(vault, duplicates)), ..self }
     }
 
     /// Reads a playbook.

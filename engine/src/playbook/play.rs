@@ -27,7 +27,8 @@ impl Reader<'_> {
             return Vec::new();
         };
         if list.is_empty() {
-            self.error(Diagnostic::input("the playbook has no plays").at(document.place()));
+            let error = Diagnostic::input("the playbook has no plays").at(document.place());
+            self.error(error.said("A playbook must contain at least one play"));
         }
         list.iter().filter_map(|node| self.play_item(node)).collect()
     }
@@ -51,6 +52,11 @@ impl Reader<'_> {
     fn play(&mut self, node: &Node) -> Option<Play> {
         self.check_keywords(node, Owner::Play);
         self.check_order(node);
+        if let (Some(user), Some(_)) = (node.get("user"), node.get("remote_user")) {
+            let error = Diagnostic::input("a play has `user` or `remote_user`, not both").at(user.place());
+            let said = "both 'user' and 'remote_user' are set for this play. The use of 'user' is deprecated, and should be removed";
+            self.error(error.hint("`user` is the older name: keep `remote_user`").said(said));
+        }
         let hosts = self.hosts(node);
         let roles = given(node, "roles");
         Some(Play {
@@ -96,7 +102,10 @@ impl Reader<'_> {
         };
         if !fits {
             let found = if hosts.is_null() { "nothing".to_string() } else { format!("this {}", hosts.type_name()) };
-            self.error(Diagnostic::input(format!("`hosts` must be a pattern or a list of patterns, not {found}")).at(hosts.place()));
+            let error = Diagnostic::input(format!("`hosts` must be a pattern or a list of patterns, not {found}")).at(hosts.place());
+            let empty = hosts.is_null() || hosts.as_list().is_some_and(<[Node]>::is_empty) || hosts.as_str() == Some("");
+            let said = "Hosts list cannot be empty. Please check your playbook";
+            self.error(if empty { error.said(said) } else { error });
         }
         Some(hosts.clone())
     }
@@ -113,7 +122,8 @@ impl Reader<'_> {
         let prompts = listed(given(node, "vars_prompt"));
         for prompt in &prompts {
             if prompt.get("name").is_none_or(Node::is_null) {
-                self.error(Diagnostic::input("an entry of `vars_prompt` needs the key `name`").at(prompt.place()));
+                let error = Diagnostic::input("an entry of `vars_prompt` needs the key `name`").at(prompt.place());
+                self.error(error.said("Invalid vars_prompt data structure, missing 'name' key"));
             }
             for (key, _) in prompt.as_map().unwrap_or_default() {
                 let name = key.as_str().unwrap_or_default();
@@ -134,6 +144,11 @@ impl Reader<'_> {
 
     fn role_use(&mut self, node: &Node) -> Option<RoleUse> {
         let place = node.place().clone();
+        if let Some(old) = node.as_str().filter(|text| text.contains(',') && !is_template(text)) {
+            let error = Diagnostic::input(format!("`{old}` is no role's name")).at(&place);
+            self.error(error.hint("write `role: NAME`").said(format!("Invalid old style role requirement: {old}")));
+            return None;
+        }
         if let Data::Str(_) | Data::Int(_) = node.data() {
             return Some(RoleUse { place, name: node.clone(), keywords: Arc::new(Keywords::default()), params: Vec::new() });
         }

@@ -5,9 +5,11 @@ use crate::apply::Counts;
 use crate::event::{Changed, Event, Observer, Status, TaskName, TaskResult};
 use crate::playbook::short_name;
 use crate::report::plan_text;
+use crate::source::Place;
 use crate::vars::lock;
-use modules::value::Value;
-use std::collections::HashMap;
+use indexmap::IndexMap;
+use modules::value::{Map, Value};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Mutex;
 
@@ -29,6 +31,8 @@ struct State {
     /// Hosts that included the same file at one step, until another event comes.
     included: HashMap<Inclusion, Vec<String>>,
     order: Vec<Inclusion>,
+    /// Errors and warnings that were told: each is told once.
+    told: HashSet<String>,
 }
 
 impl Familiar {
@@ -55,6 +59,19 @@ impl Familiar {
                 "{host} : ok={:<4} changed={:<4} unreachable={:<4} failed={:<4} skipped={:<4} rescued={:<4} ignored={:<4}",
                 c.ok, c.changed, c.unreachable, c.failed, c.skipped, c.rescued, c.ignored
             );
+        }
+        say(&out);
+    }
+
+    /// What `set_stats` added.
+    pub fn statistics(&self, stats: &IndexMap<Option<String>, Map>) {
+        if stats.is_empty() {
+            return;
+        }
+        let mut out = format!("\n{}\n", banner("CUSTOM STATS:"));
+        for (host, data) in stats {
+            let name = host.as_deref().unwrap_or("RUN");
+            let _ = writeln!(out, "\t{name}: {}", one_line(&Value::from(data.clone()).redacted().to_json()));
         }
         say(&out);
     }
@@ -97,8 +114,11 @@ impl Familiar {
             return;
         }
         self.heading(task);
-        if short_name(&task.module) == "meta" {
-            return;
+        if short_name(&task.module) == "meta"
+            && self.verbosity > 1
+            && let Some(reason) = result.value.get("skip_reason")
+        {
+            say(&format!("META: {reason}"));
         }
         let looped = result.value.get("results").is_some() && result.item.is_none();
         if looped && !matches!(result.status, Status::Failed | Status::Skipped) {
@@ -121,11 +141,11 @@ impl Familiar {
             plan_text::diffs(result, p).iter().for_each(|d| say(d));
         }
         let details = self.details(task, result);
-        if let Some(problem) = result.problem.as_ref().filter(|_| !result.hidden) {
-            eprintln!("{}", problem.render(self.paint.colour).trim_end());
+        if matches!(result.status, Status::Failed) && !result.hidden && (result.item.is_some() || result.value.get("results").is_none()) {
+            self.error(task, result);
         }
         say(&match result.status {
-            Status::Failed if result.item.is_some() => p.red(&format!("failed: [{host}]{item}{details}")),
+            Status::Failed if result.item.is_some() => p.red(&format!("failed: [{host}]{}{details}", item.replacen(" => ", " ", 1))),
             Status::Failed => p.red(&format!("fatal: [{host}]: FAILED!{details}")),
             Status::Unreachable => p.red(&format!("fatal: [{host}]: UNREACHABLE!{details}")),
             Status::Skipped => p.cyan(&format!("skipping: [{host}]{item}{details}")),
@@ -133,6 +153,21 @@ impl Familiar {
             Status::Ok if result.changed == Changed::No => p.green(&format!("ok: [{host}]{item}{details}")),
             Status::Ok => p.yellow(&format!("changed: [{host}]{item}{details}")),
         });
+    }
+
+    /// Why a task failed, and where it stands, as Ansible tells it beside the result.
+    fn error(&self, task: &TaskName, result: &TaskResult) {
+        let said = result.value.get("msg").map(Value::to_string).or_else(|| result.message.clone()).unwrap_or_default();
+        let broken = result.problem.is_some();
+        let kind = if crate::graph::actions::find(short_name(&task.module)).is_some() { "Action" } else { "Module" };
+        let mut text = match broken || said.starts_with("Task failed") {
+            true => format!("[ERROR]: {said}\n"),
+            false => format!("[ERROR]: Task failed: {kind} failed: {said}\n"),
+        };
+        text.extend(task.at.as_ref().map(excerpt));
+        if lock(&self.state).told.insert(text.clone()) {
+            say(&self.paint.red(&text));
+        }
     }
 
     /// The result as JSON, where it is shown: failures, `debug`, `-v`.
@@ -156,6 +191,19 @@ impl Familiar {
         let text = if pretty { four_spaces(&json) } else { one_line(&json) };
         format!(" => {text}")
     }
+}
+
+/// A place with its line and the two before it.
+fn excerpt(place: &Place) -> String {
+    let path = std::path::absolute(place.source.path()).unwrap_or_else(|_| place.source.path().to_path_buf());
+    let mut text = format!("Origin: {}:{}:{}\n\n", path.display(), place.line, place.column);
+    let width = place.line.to_string().len();
+    for number in place.line.saturating_sub(2).max(1)..=place.line {
+        let line = place.source.line(number).unwrap_or_default();
+        let _ = writeln!(text, "{number:>width$} {line}");
+    }
+    let _ = writeln!(text, "{}^ column {}", " ".repeat(width + place.column as usize), place.column);
+    text
 }
 
 /// JSON with four spaces of indent.
@@ -210,6 +258,12 @@ impl Observer for Familiar {
                     self.heading(task);
                 }
             }
+            Event::Meta { task, text, .. } => {
+                self.heading(task);
+                if self.verbosity > 1 {
+                    say(&format!("META: {text}"));
+                }
+            }
             Event::ItemDone { task, host, result } => {
                 self.heading(task);
                 self.line(task, host, result);
@@ -218,7 +272,12 @@ impl Observer for Familiar {
                 say(&self.paint.cyan(&format!("FAILED - RETRYING: [{host}]: {} ({left} retries left).", task.name)));
             }
             Event::TaskDone { task, host, result } => self.done(task, host, result),
-            Event::Warning { text, .. } => eprintln!("{}", self.paint.yellow(&format!("[WARNING]: {text}"))),
+            Event::Warning { text, problem } => {
+                let text = problem.as_ref().and_then(|p| p.said.as_ref()).unwrap_or(text);
+                if lock(&self.state).told.insert(text.clone()) {
+                    eprintln!("{}", self.paint.yellow(&format!("[WARNING]: {text}")));
+                }
+            }
             Event::Message { text, .. } => say(text),
         }
     }

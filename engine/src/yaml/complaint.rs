@@ -158,6 +158,7 @@ pub(super) fn duplicate(key: &Node, first: &Node) -> Diagnostic {
         .label("this value is the one that counts")
         .note(format!("first use: {}", first.place()))
         .hint("remove one of them")
+        .said(format!("Found duplicate mapping key '{name}'."))
 }
 
 pub(super) fn unknown_tag(tag: &str, place: &Place) -> Diagnostic {

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod files;
 pub mod firewall;
 pub mod init;
+pub mod jobs;
 pub mod kernel;
 pub mod mounts;
 pub mod names;

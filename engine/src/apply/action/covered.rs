@@ -18,7 +18,7 @@ const SHORTEST_LINE: usize = 8;
 
 /// The secret texts of a task's arguments.
 #[derive(Debug, Default)]
-pub(super) struct Covered {
+pub(in crate::apply) struct Covered {
     texts: Vec<String>,
     /// Whether a program's line or input is secret: then all it says is.
     program: bool,

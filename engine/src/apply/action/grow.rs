@@ -1,5 +1,6 @@
 //! `add_host` and `group_by`: hosts and groups that exist for the rest of the run.
 
+use super::super::Grown;
 use super::super::task::At;
 use super::Performed;
 use crate::error::{Diagnostic, Result};
@@ -22,8 +23,12 @@ pub(super) fn add_host(at: &At<'_>, mut args: Map) -> Result<Performed> {
     let groups = groups.map(|g| Vec::<String>::from_value(&g)).transpose();
     let groups = groups.map_err(|why| Diagnostic::input(format!("`groups` of `add_host` {why}")).at(&at.task.action.place))?;
     let groups = groups.unwrap_or_default();
+    let (name, port) = split_port(&name);
+    if let Some(port) = port {
+        args.entry("ansible_ssh_port".into()).or_insert(Value::Int(port.into()));
+    }
     let vars = args.iter().map(|(k, v)| (k.to_string(), Var::Data(v.clone()))).collect();
-    let new = at.run.fleet.change_inventory(|inventory| inventory.add_host(&name, &groups, vars));
+    let new = at.run.grow(Grown::Host(name.clone(), groups.clone(), vars));
     let mut added = Map::new();
     added.insert("host_name".into(), name.as_str().into());
     added.insert("groups".into(), groups.into());
@@ -31,6 +36,19 @@ pub(super) fn add_host(at: &At<'_>, mut args: Map) -> Result<Performed> {
     let mut returns = Map::new();
     returns.insert("add_host".into(), added.into());
     Ok(Performed { changed: if new { Changed::Yes } else { Changed::No }, ..Performed::ok(returns) })
+}
+
+/// A name without the port behind it: `host:22`, `[::1]:22`; the addresses of IPv6 are no ports.
+fn split_port(written: &str) -> (String, Option<u16>) {
+    let split = written.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse::<u16>().ok()?)));
+    match split {
+        Some((name, port)) if !name.contains(':') => (name.to_string(), Some(port)),
+        Some((name, port)) => match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
+            Some(address) => (address.to_string(), Some(port)),
+            None => (written.to_string(), None),
+        },
+        None => (written.to_string(), None),
+    }
 }
 
 /// `group_by`: puts the task's host into a group.
@@ -45,7 +63,7 @@ pub(super) fn group_by(at: &At<'_>, args: &Map) -> Result<Performed> {
     let group = safe(key.reveal().to_string());
     let parents = args.get("parents").map(|p| Vec::<String>::from_value(p).unwrap_or_default()).unwrap_or_else(|| vec!["all".into()]);
     let parents: Vec<String> = parents.into_iter().map(safe).collect();
-    let new = at.run.fleet.change_inventory(|inventory| inventory.add_to_group(at.host, &group, &parents));
+    let new = at.run.grow(Grown::Group(at.host.to_string(), group.clone(), parents.clone()));
     let mut returns = Map::new();
     returns.insert("add_group".into(), group.into());
     returns.insert("parent_groups".into(), parents.into());

@@ -29,6 +29,7 @@ pub(in crate::apply) struct Control {
     label: Option<Node>,
     pause: f64,
     extended: bool,
+    allitems: bool,
     break_when: Vec<Node>,
 }
 
@@ -59,8 +60,15 @@ impl At<'_> {
 
     /// Reads `loop_control`.
     pub(in crate::apply) fn control(&self) -> Result<Control> {
-        let mut control =
-            Control { variable: "item".into(), index: None, label: None, pause: 0.0, extended: false, break_when: Vec::new() };
+        let mut control = Control {
+            variable: "item".into(),
+            index: None,
+            label: None,
+            pause: 0.0,
+            extended: false,
+            allitems: true,
+            break_when: Vec::new(),
+        };
         let Some(node) = &self.task.loop_control else { return Ok(control) };
         let shared = self.scope.shared();
         let text = |node: &Node| self.run.templates.value(node, &shared).map(|v| v.reveal().to_string());
@@ -71,7 +79,9 @@ impl At<'_> {
                 "label" => control.label = Some(value.clone()),
                 "pause" => control.pause = self.number(Some(value), "pause", &self.scope)?.unwrap_or(0.0),
                 "extended" => control.extended = bool::from_value(&self.run.templates.value(value, &shared)?).unwrap_or(false),
-                "extended_allitems" => {}
+                "extended_allitems" => {
+                    control.allitems = bool::from_value(&self.run.templates.value(value, &shared)?).unwrap_or(true);
+                }
                 "break_when" => control.break_when = super::until_conditions(value),
                 other => {
                     let known = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
@@ -121,8 +131,15 @@ impl At<'_> {
             if outcome.status == Status::Failed {
                 outcome.ignored = self.flag("ignore_errors").unwrap_or(false);
             }
-            let label = self.label(&control, item, &scope);
-            let result = Arc::new(outcome.report(self.hidden, started.elapsed(), Some(label)));
+            let label = match self.label(&control, item, &scope) {
+                Ok(label) => Some(label),
+                Err(error) => {
+                    outcome.mislabelled(&error);
+                    outcome.ignored = self.flag("ignore_errors").unwrap_or(false);
+                    None
+                }
+            };
+            let result = Arc::new(outcome.report(self.hidden, started.elapsed(), Some(label.unwrap_or_else(|| "None".into()))));
             self.run.observer.observe(&Event::ItemDone { task: self.name.clone(), host: self.host.to_string(), result });
             let unreachable = outcome.status == Status::Unreachable;
             let ends =
@@ -135,9 +152,17 @@ impl At<'_> {
         Ok(whole(outcomes))
     }
 
-    fn label(&self, control: &Control, item: &Value, scope: &HostScope) -> String {
-        let label = control.label.as_ref().and_then(|node| self.run.templates.value(node, &scope.shared()).ok());
-        label.unwrap_or_else(|| item.clone()).redacted().to_string()
+    /// What a result shows of its item.
+    fn label(&self, control: &Control, item: &Value, scope: &HostScope) -> Result<String> {
+        let label = match &control.label {
+            None => item.clone(),
+            Some(node) => match self.run.templates.value(node, &scope.shared()) {
+                // A plan cannot know every label; the item tells as much.
+                Ok(label) if label.first_unknown().is_some() => item.clone(),
+                label => label?,
+            },
+        };
+        Ok(label.redacted().to_string())
     }
 }
 
@@ -165,7 +190,9 @@ impl Control {
                 ("length", length.into()),
                 ("allitems", Value::list(items.iter().cloned())),
             ] {
-                around.insert(Value::str(name), value);
+                if self.allitems || name != "allitems" {
+                    around.insert(Value::str(name), value);
+                }
             }
             if number > 0 {
                 around.insert("previtem".into(), items[number - 1].clone());

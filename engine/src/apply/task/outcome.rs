@@ -85,6 +85,17 @@ impl Outcome {
         (self.message, self.hint, self.problem) = (broken.message, broken.hint, broken.problem);
     }
 
+    /// Fails because the label of an item of a loop cannot be rendered.
+    pub(super) fn mislabelled(&mut self, error: &Diagnostic) {
+        let broken = Performed::broken(error);
+        self.status = Status::Failed;
+        self.broken = true;
+        let said = error.words();
+        self.set_value("msg", format!("Failed to template loop_control.label: {said}").into());
+        self.set_value("failed", Value::Bool(true));
+        (self.message, self.hint, self.problem) = (broken.message, broken.hint, broken.problem);
+    }
+
     /// The outcome of a module or action.
     pub(in crate::apply) fn of(performed: Performed, register: &str) -> Outcome {
         let Performed { status, changed, mut returns, changes, warnings, message, hint, learner, set, delegate, broken, problem } =

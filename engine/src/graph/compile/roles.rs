@@ -77,6 +77,7 @@ impl Unfold<'_> {
             params: Vec::new(),
             parent: context.role.clone(),
             dependency: false,
+            first: None,
             role,
         });
         write(&self.play.used).push(RoleRun { instance: instance.clone(), keywords: None });
@@ -122,28 +123,31 @@ impl Unfold<'_> {
         let near = Context { role: parent.clone(), ..outer.clone() };
         let role = self.load_role(&name, &near, used.name.place())?;
         let mut context = self.inherit(outer, &used.keywords)?;
-        let instance = Arc::new(RoleInstance {
+        let mut instance = RoleInstance {
             name,
             defaults: role.defaults.clone(),
             vars: role.vars.clone(),
             params: used.params.clone(),
             parent,
             dependency,
+            first: None,
             role: role.clone(),
-        });
-        let run = RoleRun { instance: instance.clone(), keywords: Some(used.keywords.clone()) };
-        let repeated = read(&self.play.used).iter().any(|other| run.repeats(other)) && !role.allow_duplicates;
-        if !repeated {
-            for dependency in &role.dependencies {
-                self.resolve_role(dependency, &context, Some(instance.clone()), true, into)?;
-            }
+        };
+        if !role.allow_duplicates {
+            instance.first = read(&self.play.used).iter().find(|other| other.is_repeated_by(&instance, &used.keywords)).map(RoleRun::root);
+        }
+        let instance = Arc::new(instance);
+        for dependency in &role.dependencies {
+            self.resolve_role(dependency, &context, Some(instance.clone()), true, into)?;
+        }
+        context.role = Some(instance.clone());
+        if instance.first.is_none() {
             // Only now: a role that depends on itself is a circle, not a role that ran already.
-            write(&self.play.used).push(run);
-            context.role = Some(instance.clone());
+            write(&self.play.used).push(RoleRun { instance: instance.clone(), keywords: Some(used.keywords.clone()) });
             write(&self.play.roles).push(instance.clone());
             self.role_handlers(&instance, "main", &context)?;
-            into.push((instance, context));
         }
+        into.push((instance, context));
         self.depth -= 1;
         Ok(())
     }
