@@ -9,6 +9,7 @@ mod loader;
 mod play;
 mod reader;
 mod role;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -12,6 +12,7 @@ mod inventory;
 mod modules;
 mod options;
 mod plan;
+mod schema;
 mod session;
 mod vault;
 
@@ -55,6 +56,8 @@ enum Command {
     Facts(facts::Facts),
     /// List the modules, or show one's reference
     Modules(modules::Modules),
+    /// Print JSON Schemas of playbooks and inventories, for editors
+    Schema(schema::Schema),
     /// Encrypt and decrypt files and values
     Vault(vault::Vault),
     /// Print a shell's completions
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Inventory(command) => command.run(),
         Command::Facts(command) => command.run(),
         Command::Modules(command) => command.run(),
+        Command::Schema(command) => command.run(),
         Command::Vault(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "engine", &mut std::io::stdout());

@@ -132,6 +132,11 @@ pub(super) fn find(name: &str, owner: Owner) -> Option<Shape> {
     KEYWORDS.iter().find(|(n, _, owners)| *n == name && owners & owner as u8 != 0).map(|(_, shape, _)| *shape)
 }
 
+/// The keywords that `owner` takes, with what their values look like.
+pub(super) fn shapes(owner: Owner) -> impl Iterator<Item = (&'static str, Shape)> {
+    KEYWORDS.iter().filter(move |(_, _, owners)| owners & owner as u8 != 0).map(|(name, shape, _)| (*name, *shape))
+}
+
 /// The keywords that `owner` takes.
 pub(super) fn names(owner: Owner) -> impl Iterator<Item = &'static str> {
     KEYWORDS.iter().filter(move |(_, _, owners)| owners & owner as u8 != 0).map(|(name, _, _)| *name)
