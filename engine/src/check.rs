@@ -9,6 +9,7 @@ use crate::error::Diagnostic;
 use crate::inventory::Inventory;
 use crate::playbook::Loader;
 use crate::template::Templates;
+use names::Use;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -60,13 +61,16 @@ pub fn check(paths: &[PathBuf], inventory: Option<&Inventory>, extra: &[String],
     paths.iter().for_each(|path| survey.path(path));
     let closed = inventory.is_some() && !survey.names.open;
     let mut wanted: Vec<String> = Vec::new();
-    for (name, place) in survey.names.undefined() {
-        if closed {
-            let error = Diagnostic::input(format!("the variable `{name}` is not defined anywhere")).at(&place);
-            let error = error.nearest(&name, survey.names.defined());
-            survey.error(error);
-        } else {
+    for Use { name, place, conditional } in survey.names.undefined() {
+        if !closed {
             wanted.push(name);
+            continue;
+        }
+        let found = Diagnostic::input(format!("the variable `{name}` is not defined anywhere")).at(&place);
+        let found = found.nearest(&name, survey.names.defined());
+        match conditional {
+            true => survey.warning(found.note("it is used only under conditions")),
+            false => survey.error(found),
         }
     }
     let missing: Vec<_> = survey.names.missing().filter(|_| closed).cloned().collect();

@@ -132,6 +132,10 @@ fn names_that_nothing_defines_are_errors_only_where_the_inventory_is_known() {
     }
     "#);
     assert!(check(folder.path(), &["-i", "hosts", "-e", "colour=red"]).starts_with("exit 0"));
+    let site = "- hosts: all\n  tasks:\n    - block:\n        - debug: {msg: \"{{ colour }}\"}\n      when: port == 443\n";
+    std::fs::write(folder.path().join("site.yaml"), site).unwrap();
+    let said = check(folder.path(), &["-i", "hosts"]);
+    assert!(said.starts_with("exit 0\nwarning: the variable `colour` is not defined anywhere\n"), "{said}");
     let folder = self::folder(&files);
     assert!(check(folder.path(), &["-i", "hosts"]).starts_with("exit 0"));
 }

@@ -127,7 +127,11 @@ fn four_hosts_become_a_cluster_and_are_mended() {
     let before = cluster.states();
     cluster.engine(&["apply", "--yes", "-i", "inventory/loom.yaml"]).expect(0);
     cluster.expect_unchanged(&before, "the second apply changed it");
-    for args in readme.iter().filter_map(|c| engine_arguments(c)).filter(|a| a[0] == "plan" && a.contains(&"inventory/loom.yaml")) {
+    for args in readme
+        .iter()
+        .filter_map(|c| engine_arguments(c))
+        .filter(|a| ["plan", "check"].contains(&a[0]) && a.contains(&"inventory/loom.yaml"))
+    {
         cluster.engine(&args).expect(0);
     }
     cluster.plan(0);

@@ -6,7 +6,7 @@ use crate::source::Place;
 use crate::template::Templates;
 use crate::vars::MAGIC;
 use crate::yaml::{Data, Node};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that every template has, or that its surroundings give it.
 const GIVEN: &[&str] = &[
@@ -45,16 +45,27 @@ const GIVEN: &[&str] = &[
     "varargs",
 ];
 
+/// One use of a variable.
+#[derive(Debug, Clone)]
+pub(super) struct Use {
+    pub(super) name: String,
+    pub(super) place: Place,
+    /// Whether a condition decides if it is used at all.
+    pub(super) conditional: bool,
+}
+
 /// Variables by where they come from and where they go.
 #[derive(Default)]
 pub(super) struct Names {
     defined: BTreeSet<String>,
     optional: BTreeSet<String>,
     declared: BTreeSet<String>,
-    used: Vec<(String, Place)>,
+    used: Vec<Use>,
     required: Vec<(String, String, Place)>,
     /// Something defines variables that cannot be known before it runs.
     pub(super) open: bool,
+    /// A condition stands around what is being read.
+    pub(super) conditional: bool,
 }
 
 impl Names {
@@ -100,7 +111,8 @@ impl Names {
     pub(super) fn read(&mut self, text: &str, place: &Place, condition: bool, templates: &Templates) {
         let Ok(names) = templates.names(text, place, condition) else { return };
         self.optional.extend(names.optional);
-        self.used.extend(names.read.into_iter().map(|(name, ..)| (name, place.clone())));
+        let conditional = self.conditional;
+        self.used.extend(names.read.into_iter().map(|(name, ..)| Use { name, place: place.clone(), conditional }));
     }
 
     /// A template's file reads variables, each at its line.
@@ -109,7 +121,8 @@ impl Names {
         self.optional.extend(names.optional);
         for (name, line, column) in names.read {
             let length = u32::try_from(name.chars().count()).unwrap_or(0);
-            self.used.push((name, Place { line, column, length, ..start.clone() }));
+            let place = Place { line, column, length, ..start.clone() };
+            self.used.push(Use { name, place, conditional: self.conditional });
         }
     }
 
@@ -135,8 +148,8 @@ impl Names {
         }
     }
 
-    /// What is used without being defined or asked for anywhere: each name, where it is used first.
-    pub(super) fn undefined(&self) -> Vec<(String, Place)> {
+    /// What is used without being defined or asked for anywhere: each name once, where it is sure to be used if anywhere.
+    pub(super) fn undefined(&self) -> Vec<Use> {
         let known = |name: &str| {
             self.defined.contains(name)
                 || self.optional.contains(name)
@@ -146,12 +159,13 @@ impl Names {
                 // Facts, and what connections are given.
                 || name.starts_with("ansible_")
         };
-        let mut first: HashMap<&str, &Place> = HashMap::new();
-        for (name, place) in self.used.iter().filter(|(name, _)| !known(name)) {
-            first.entry(name).or_insert(place);
+        let mut first: BTreeMap<&str, &Use> = BTreeMap::new();
+        for used in self.used.iter().filter(|used| !known(&used.name)) {
+            let kept = first.entry(&used.name).or_insert(used);
+            if kept.conditional && !used.conditional {
+                *kept = used;
+            }
         }
-        let mut undefined: Vec<(String, Place)> = first.into_iter().map(|(name, place)| (name.to_owned(), place.clone())).collect();
-        undefined.sort_by(|a, b| a.0.cmp(&b.0));
-        undefined
+        first.into_values().cloned().collect()
     }
 }

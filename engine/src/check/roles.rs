@@ -24,8 +24,8 @@ impl Survey<'_> {
         match self.loader.role(&whole.to_string_lossy(), &folder(&whole), None) {
             Ok(role) => {
                 let entries = files_below(&role.path.join("tasks"));
-                self.role(&role, &Entry { tasks: "main", handlers: "main" }, &mut stage);
-                let mut ground = Ground { dirs: Vec::new(), role: Some(role.clone()) };
+                self.role(&role, &Entry { tasks: "main", handlers: "main" }, false, &mut stage);
+                let mut ground = Ground { role: Some(role.clone()), ..Ground::default() };
                 // Other files may be entries of their own (`tasks_from`).
                 for file in entries {
                     ground.dirs = vec![folder(&file)];
@@ -39,11 +39,13 @@ impl Survey<'_> {
 
     /// A role that a play lists, or on which another depends.
     pub(super) fn role_use(&mut self, used: &RoleUse, ground: &Ground, stage: &mut Stage) {
+        let ground = &ground.under(&used.keywords.when);
+        self.names.conditional = ground.conditional;
         self.keywords(&used.keywords);
         self.vars(&used.params);
         used.params.iter().for_each(|(_, node)| self.names.read_node(node, self.templates));
         let Some(role) = self.named(&used.name, ground, stage) else { return };
-        self.role(&role, &Entry { tasks: "main", handlers: "main" }, stage);
+        self.role(&role, &Entry { tasks: "main", handlers: "main" }, ground.conditional, stage);
         let given: Vec<&(String, Node)> = used.keywords.vars.iter().chain(&used.params).collect();
         self.specification(&role, "main", &given, used.name.place());
     }
@@ -59,7 +61,7 @@ impl Survey<'_> {
             return;
         };
         let (tasks, handlers) = (stem(tasks), stem(handlers));
-        self.role(&role, &Entry { tasks, handlers }, stage);
+        self.role(&role, &Entry { tasks, handlers }, ground.conditional, stage);
         for kind in ["vars", "defaults"] {
             let from = argument(&format!("{kind}_from")).and_then(Node::as_str).filter(|text| !text.contains("{{"));
             match from.map(|from| role.variables(kind, from)) {
@@ -97,9 +99,9 @@ impl Survey<'_> {
         }
     }
 
-    fn role(&mut self, role: &Arc<Role>, entry: &Entry<'_>, stage: &mut Stage) {
+    fn role(&mut self, role: &Arc<Role>, entry: &Entry<'_>, conditional: bool, stage: &mut Stage) {
         let first = stage.read.insert(role.path.clone());
-        let ground = Ground { dirs: vec![role.path.join("tasks")], role: Some(role.clone()) };
+        let ground = Ground { dirs: vec![role.path.join("tasks")], role: Some(role.clone()), conditional };
         if first {
             self.vars(&role.defaults);
             self.vars(&role.vars);

@@ -45,6 +45,15 @@ pub(super) struct Ground {
     pub(super) dirs: Vec<PathBuf>,
     /// The role around.
     pub(super) role: Option<Arc<Role>>,
+    /// Whether a condition decides if anything here runs.
+    pub(super) conditional: bool,
+}
+
+impl Ground {
+    /// The same under further conditions.
+    pub(super) fn under(&self, conditions: &[Node]) -> Ground {
+        Ground { conditional: self.conditional || !conditions.is_empty(), ..self.clone() }
+    }
 }
 
 impl<'a> Survey<'a> {
@@ -81,7 +90,7 @@ impl<'a> Survey<'a> {
             Err(error) => self.error(*error),
             Ok(document) if document.as_ref().is_some_and(holds_tasks) => {
                 let mut stage = Stage { dir: folder(path), open: true, ..Stage::default() };
-                let ground = Ground { dirs: vec![folder(path)], role: None };
+                let ground = Ground { dirs: vec![folder(path)], ..Ground::default() };
                 self.task_file(path, &ground, &mut stage);
             }
             Ok(_) => self.playbook(path),
@@ -129,7 +138,7 @@ impl<'a> Survey<'a> {
 
     fn play(&mut self, play: &Play, dir: &Path) {
         let mut stage = Stage { dir: dir.to_path_buf(), ..Stage::default() };
-        let ground = Ground { dirs: vec![dir.to_path_buf()], role: None };
+        let ground = Ground { dirs: vec![dir.to_path_buf()], ..Ground::default() };
         self.keywords(&play.keywords);
         for prompt in play.vars_prompt.iter().filter_map(|prompt| prompt.get("name").and_then(Node::as_str)) {
             self.names.define(prompt);

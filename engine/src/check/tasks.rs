@@ -29,6 +29,8 @@ impl Survey<'_> {
             match item {
                 Item::Task(task) => self.task(task, ground, stage),
                 Item::Block(block) => {
+                    let ground = &ground.under(&block.keywords.when);
+                    self.names.conditional = ground.conditional;
                     self.keywords(&block.keywords);
                     block.notify.iter().for_each(|node| self.notify(node, stage));
                     for items in [&block.body, &block.rescue, &block.always] {
@@ -50,6 +52,8 @@ impl Survey<'_> {
             self.warning(unknown_module(module, &task.action.place));
             self.names.open = true;
         }
+        let ground = &ground.under(&task.keywords.when);
+        self.names.conditional = ground.conditional;
         self.keywords(&task.keywords);
         self.define(task);
         self.read(task);
