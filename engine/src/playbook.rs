@@ -5,6 +5,7 @@ pub mod actions;
 mod files;
 mod item;
 mod keywords;
+pub mod library;
 mod loader;
 mod play;
 mod reader;

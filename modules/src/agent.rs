@@ -126,20 +126,21 @@ fn answer(find: Find, host: &mut Host, request: Request, limit: Option<Duration>
     }
     let Request { id, module, args, live, fresh, environment, .. } = request;
     let mut response = Response { id, status: Status::Done, returns: Map::new(), changes: Vec::new(), warnings: Vec::new() };
-    if fresh {
-        host.forget();
-    }
     host.begin(live, environment);
+    if fresh {
+        host.only_look();
+    }
     if let Some(limit) = limit {
         host.limit(limit);
     }
     let result = run(find, host, &module, &args);
     response.changes = host.finish();
+    response.warnings = host.take_warnings();
     match result {
         Ok(outcome) => {
             response.status = if outcome.skipped { Status::Skipped } else { Status::Done };
             response.returns = outcome.returns;
-            response.warnings = outcome.warnings;
+            response.warnings.extend(outcome.warnings);
         }
         Err(Halt::Failed(failure)) => response.status = Status::Failed(*failure),
         Err(Halt::Unknown(why)) if live => {

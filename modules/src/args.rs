@@ -32,6 +32,9 @@ pub struct ArgumentError {
     pub message: String,
     /// What to do, if known.
     pub hint: Option<String>,
+    /// The same in Ansible's words, which playbooks that expect the failure look for.
+    #[serde(default)]
+    pub familiar: Option<String>,
 }
 
 /// A struct of arguments, as `arguments!` makes it.
@@ -298,10 +301,39 @@ pub fn refuse_unknown(module: &str, given: &Map, declared: &[Argument]) -> Resul
         if !names().any(|n| n == key) {
             let hint = nearest(&key, names()).map(|n| format!("did you mean `{n}`?"));
             let hint = hint.or_else(|| Some(format!("it takes: {}", declared.iter().map(|a| a.name).collect::<Vec<_>>().join(", "))));
-            return Err(ArgumentError { message: format!("`{module}` has no argument `{key}`"), argument: Some(key), hint });
+            let familiar = Some(unsupported(module, given, declared));
+            return Err(ArgumentError { message: format!("`{module}` has no argument `{key}`"), argument: Some(key), hint, familiar });
         }
     }
     Ok(())
+}
+
+/// What Ansible says of arguments that are not declared.
+fn unsupported(module: &str, given: &Map, declared: &[Argument]) -> String {
+    let all = |argument: &Argument| std::iter::once(argument.name).chain(argument.aliases.iter().copied()).collect::<Vec<_>>();
+    let known: Vec<&str> = declared.iter().flat_map(all).collect();
+    let mut wrong: Vec<String> = given.keys().map(ToString::to_string).filter(|key| !known.contains(&key.as_str())).collect();
+    let mut names: Vec<&str> = declared.iter().map(|a| a.name).filter(|name| !name.starts_with('_')).collect();
+    let mut aliases: Vec<&str> = declared.iter().flat_map(|a| a.aliases).copied().collect();
+    wrong.sort();
+    names.sort_unstable();
+    aliases.sort_unstable();
+    let aliases = if aliases.is_empty() { String::new() } else { format!(" ({})", aliases.join(", ")) };
+    format!(
+        "Unsupported parameters for ({module}) module: {}. Supported parameters include: {}{aliases}.",
+        wrong.join(", "),
+        names.join(", ")
+    )
+}
+
+/// Refuses a task that leaves out what is required.
+pub fn refuse_missing(module: &str, given: &Map, declared: &[Argument]) -> Result<(), ArgumentError> {
+    let mut missing: Vec<&str> = declared.iter().filter(|a| a.required && find(given, a).is_none()).map(|a| a.name).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let message = format!("`{module}` needs the argument `{first}`");
+    missing.sort_unstable();
+    let familiar = Some(format!("missing required arguments: {}", missing.join(", ")));
+    Err(ArgumentError { argument: None, message, hint: None, familiar })
 }
 
 /// Reads one argument, falling back to its default.
@@ -311,12 +343,48 @@ pub fn read<T: FromValue>(module: &str, given: &Map, argument: &Argument, defaul
             argument: None,
             message: format!("`{module}` needs the argument `{}`", argument.name),
             hint: None,
+            familiar: Some(format!("missing required arguments: {}", argument.name)),
         });
     };
     T::from_value(value).map_err(|why| {
         let hint = value.as_str().and_then(|s| nearest(s, T::choices().iter().copied())).map(|n| format!("did you mean `{n}`?"));
-        ArgumentError { argument: Some(name.to_string()), message: format!("argument `{name}` of `{module}` {why}"), hint }
+        let familiar = Some(unfit(argument, value));
+        ArgumentError { argument: Some(name.to_string()), message: format!("argument `{name}` of `{module}` {why}"), hint, familiar }
     })
+}
+
+/// What Ansible says of a value that an argument does not take.
+fn unfit(argument: &Argument, value: &Value) -> String {
+    let (name, value) = (argument.name, value.reveal());
+    if !argument.choices.is_empty() {
+        return format!("value of {name} must be one of: {}, got: {value}", argument.choices.join(", "));
+    }
+    let wanted = match argument.kind.as_str() {
+        "integer" => "int",
+        "boolean" => "bool",
+        "number" => "float",
+        "dictionary" => "dict",
+        "string" => "str",
+        kind if kind.starts_with("list") => "list",
+        kind => kind,
+    };
+    let given = match value {
+        Value::Str(_) => "str",
+        Value::Int(_) => "int",
+        Value::Bool(_) => "bool",
+        Value::Float(_) => "float",
+        Value::List(_) => "list",
+        Value::Map(_) => "dict",
+        _ => "NoneType",
+    };
+    let why = match wanted {
+        "bool" => {
+            let valid = "0, 'yes', '1', 1, 'n', 'false', 't', 'no', 'on', 'true', '0', 'f', 'y', 'off'";
+            format!("The value '{value}' is not a valid boolean. Valid booleans include: {valid}")
+        }
+        wanted => format!("\"'{value}'\" cannot be converted to {} {wanted}", if wanted.starts_with('i') { "an" } else { "a" }),
+    };
+    format!("argument '{name}' is of type {given} and we were unable to convert to {wanted}: {why}")
 }
 
 /// Declares a module's arguments.
@@ -409,6 +477,7 @@ macro_rules! arguments {
             fn parse(module: &str, given: &$crate::value::Map) -> Result<Self, $crate::args::ArgumentError> {
                 let declared = <Self as $crate::args::Arguments>::declared();
                 $crate::args::refuse_unknown(module, given, &declared)?;
+                $crate::args::refuse_missing(module, given, &declared)?;
                 let mut fields = declared.iter();
                 Ok(Self { $( $field: {
                     let default: Option<fn() -> $ty> = $crate::arguments!(@default $(|| -> $ty { $default })?);

@@ -4,6 +4,7 @@ use crate::host::Host;
 use crate::host::files::{Content, FileKind};
 use crate::module::{Failure, Halt, Outcome};
 use crate::pattern::{Flags, Pattern};
+use crate::value::{Map, Value};
 use std::path::PathBuf;
 
 crate::arguments! {
@@ -26,6 +27,8 @@ crate::arguments! {
         decrypt: bool = true,
         /// A command that must accept the new content before it is put in place; `%s` is its path.
         validate: Option<String>,
+        /// The fragments of the controller, by path and SHA-256; set by `engine`.
+        _tree: Option<Vec<Map>>,
     } with file attributes
 }
 
@@ -37,22 +40,19 @@ crate::module! {
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let shown = args.src.display().to_string();
-    match host.files().stat_followed(&args.src)? {
-        None => return Err(Halt::failed(format!("Source ({shown}) does not exist"))),
-        Some(stat) if stat.kind != FileKind::Directory => return Err(Halt::failed(format!("Source ({shown}) is not a directory"))),
-        Some(_) => {}
-    }
     let pattern = args.regexp.as_deref().map(|source| Pattern::new(source, Flags::default()));
     let pattern = pattern.transpose().map_err(|why| Failure::new(format!("Invalid Regexp ({why})")))?;
     let mut out: Vec<u8> = Vec::new();
-    for name in host.files().list(&args.src)?.unwrap_or_default() {
-        let path = args.src.join(&name);
-        let is_file = host.files().stat_followed(&path)?.is_some_and(|stat| stat.kind == FileKind::File);
+    for (name, content) in fragments(args, host)? {
         let hidden = args.ignore_hidden && name.starts_with('.');
-        if !is_file || hidden || pattern.as_ref().is_some_and(|pattern| !pattern.found(&name)) {
+        if hidden || pattern.as_ref().is_some_and(|pattern| !pattern.found(&name)) {
             continue;
         }
-        append(&mut out, &host.files().read(&path)?.unwrap_or_default(), args.delimiter.as_deref());
+        let bytes = match content {
+            Content::Bytes(bytes) => bytes,
+            Content::Blob(hash) => host.content(&hash)?,
+        };
+        append(&mut out, &bytes, args.delimiter.as_deref());
     }
     let kept = host.edit(&args.dest, Content::Bytes(out), args.desired(), args.backup, args.validate.as_deref())?;
     let mut outcome = Outcome::new().with("src", shown).with("dest", args.dest.display().to_string()).with("msg", "OK");
@@ -65,6 +65,29 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         }
     }
     host.describe(&args.dest, outcome)
+}
+
+/// The fragments with their names, in the order of these.
+fn fragments(args: &Args, host: &mut Host) -> Result<Vec<(String, Content)>, Halt> {
+    if let Some(tree) = &args._tree {
+        let text = |item: &Map, key: &str| item.get(key).and_then(Value::as_str).map(str::to_string);
+        let file = |item: &Map| Some((text(item, "path")?, Content::Blob(text(item, "blob")?)));
+        return Ok(tree.iter().filter_map(file).filter(|(name, _)| !name.contains('/')).collect());
+    }
+    let shown = args.src.display().to_string();
+    match host.files().stat_followed(&args.src)? {
+        None => return Err(Halt::failed(format!("Source ({shown}) does not exist"))),
+        Some(stat) if stat.kind != FileKind::Directory => return Err(Halt::failed(format!("Source ({shown}) is not a directory"))),
+        Some(_) => {}
+    }
+    let mut found = Vec::new();
+    for name in host.files().list(&args.src)?.unwrap_or_default() {
+        let path = args.src.join(&name);
+        if host.files().stat_followed(&path)?.is_some_and(|stat| stat.kind == FileKind::File) {
+            found.push((name, Content::Bytes(host.files().read(&path)?.unwrap_or_default())));
+        }
+    }
+    Ok(found)
 }
 
 /// Adds a fragment; each begins on a line of its own, and the delimiter stands on one between two of them.
@@ -106,6 +129,9 @@ mod tests {
         assert_eq!(bench.read("out").as_deref(), Some("1\n# --\n2\n"));
         bench.law(&MODULE, json!({"src": "/scratch/parts", "dest": "/scratch/out", "regexp": "^a$"}));
         assert_eq!(bench.read("out").as_deref(), Some("1"));
+        let tree = json!([{"path": "a", "blob": bench.blob(b"x")}, {"path": "b", "blob": bench.blob(b"y")}]);
+        bench.law(&MODULE, json!({"src": "parts", "dest": "/scratch/out", "remote_src": false, "_tree": tree}));
+        assert_eq!(bench.read("out").as_deref(), Some("x\ny"));
         assert!(bench.failure(&MODULE, json!({"src": "/scratch/no", "dest": "/scratch/out"})).ends_with("does not exist"));
     }
 }

@@ -31,6 +31,8 @@ arguments! {
         strip_empty_ends: bool = true,
         /// Whether `$NAME` and `~` in the words are expanded.
         expand_argument_vars: bool = true,
+        /// Without effect, as there is no shell: a warning says so.
+        executable: Option<String>,
     }
 }
 
@@ -46,6 +48,9 @@ module! {
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let (mut argv, shown) = line(args)?;
+    if let Some(executable) = &args.executable {
+        host.warn(format!("The parameter 'executable' is no longer supported with the 'command' module. Not using '{executable}'."));
+    }
     let chdir = args.chdir.as_deref().map(|d| host.expand_home(d));
     let conditions = Conditions { creates: args.creates.as_deref(), removes: args.removes.as_deref(), chdir: chdir.as_deref() };
     if let Some(why) = conditions.nothing_to_do(host)? {
@@ -60,10 +65,17 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     run(host, shown, args.strip_empty_ends, |host| host.execute(&Command { cwd: chdir.clone(), stdin, ..Command::new(argv) }))
 }
 
+/// What Ansible says where there is no command.
+pub(crate) const NO_COMMAND: &str = "one of the following is required: _raw_params, cmd, argv";
+
 /// The words to run, and the `cmd` to return.
 fn line(args: &Args) -> Result<(Vec<String>, Value), Halt> {
     let argv = match (&args.argv, args.cmd.as_ref().or(args.raw_line())) {
-        (Some(_), Some(_)) => return Err(Halt::failed("`command` takes either a line or `argv`, not both")),
+        (Some(_), Some(_)) => {
+            return Err(Failure::new("`command` takes either a line or `argv`, not both")
+                .with("msg", "parameters are mutually exclusive: _raw_params|cmd|argv")
+                .into());
+        }
         (Some(list), None) => list.iter().map(|v| v.reveal().to_string()).collect(),
         (None, Some(line)) => words::split(line).map_err(|why| Halt::failed(format!("cannot split the line `{line}`: {why}")))?,
         (None, None) => Vec::new(),
@@ -71,6 +83,7 @@ fn line(args: &Args) -> Result<(Vec<String>, Value), Halt> {
     if argv.first().is_none_or(String::is_empty) {
         return Err(Failure::new("no command given")
             .hint("write it after `command:`, as `cmd`, or as a list `argv`")
+            .with("msg", NO_COMMAND)
             .with("rc", 256)
             .into());
     }
@@ -94,10 +107,11 @@ pub(crate) struct Conditions<'a> {
     pub(crate) chdir: Option<&'a Path>,
 }
 
-/// Why a command did not run: as `msg` and as `stdout`.
+/// Why a command did not run: as `msg`, as `stdout`, and as scripts say it.
 pub(crate) struct Reason {
     message: String,
     stdout: String,
+    pub(crate) of_script: String,
 }
 
 impl Conditions<'_> {
@@ -107,13 +121,14 @@ impl Conditions<'_> {
             && self.exists(host, creates)?
         {
             let (message, stdout) = (format!("Did not run command since '{creates}' exists"), format!("skipped, since {creates} exists"));
-            return Ok(Some(Reason { message, stdout }));
+            return Ok(Some(Reason { message, stdout, of_script: format!("{creates} exists, matching creates option") }));
         }
         if let Some(removes) = self.removes
             && !self.exists(host, removes)?
         {
             let message = format!("Did not run command since '{removes}' does not exist");
-            return Ok(Some(Reason { message, stdout: format!("skipped, since {removes} does not exist") }));
+            let stdout = format!("skipped, since {removes} does not exist");
+            return Ok(Some(Reason { message, stdout, of_script: format!("{removes} does not exist, matching removes option") }));
         }
         Ok(None)
     }

@@ -4,6 +4,7 @@ use crate::host::Host;
 use crate::host::edit::normal;
 use crate::host::files::{Desired, Entry, FileKind, Mode, Stat};
 use crate::module::{Failure, Halt, Outcome};
+use crate::value::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -43,6 +44,8 @@ crate::arguments! {
         access_time: Option<String>,
         /// How `access_time` is written.
         access_time_format: String = "%Y%m%d%H%M.%S".to_string(),
+        /// Only tells whether the file looks binary, as `appears_binary`.
+        _diff_peek: Option<bool>,
     } with file attributes
 }
 
@@ -70,10 +73,20 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         None if args.recurse => State::Directory,
         None => State::File,
     });
+    if args._diff_peek == Some(true) {
+        return peek(args, host);
+    }
+    if args.src.is_some() && !matches!(state, State::Link | State::Hard) {
+        return Err(refused(args, "src option requires state to be 'link' or 'hard'".into()));
+    }
     if args.recurse && state != State::Directory {
         return Err(refused(args, "recurse option requires state to be 'directory'".into()));
     }
-    match state {
+    let goes = match state == State::Absent && there.is_some() {
+        true => Some(content_of(host, &args.path)?),
+        false => None,
+    };
+    let outcome = match state {
         State::Absent => {
             host.files().converge(&args.path, &Desired { entry: Some(Entry::Absent), ..Desired::default() })?;
             Ok(Outcome::new().with("path", shown(&args.path)).with("state", "absent"))
@@ -83,7 +96,67 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         State::Touch => touch(args, host),
         State::Link => link(args, host, there),
         State::Hard => hard(args, host, there),
+    }?;
+    let diff = diff(args, host, goes.flatten());
+    Ok(outcome.with("_diff", diff))
+}
+
+/// Whether what is there looks binary, and nothing else.
+fn peek(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
+    let path = host.files().followed(&args.path)?;
+    let is_file = host.files().stat(&path)?.is_some_and(|stat| stat.kind == FileKind::File);
+    let start = if is_file { host.files().read(&path)?.unwrap_or_default() } else { Vec::new() };
+    let binary = start.iter().take(8 << 10).any(|byte| *byte == 0);
+    host.describe(&path, Outcome::new().with("path", shown(&args.path)).with("appears_binary", binary))
+}
+
+/// The most paths that are listed of a directory that goes.
+const LISTED: usize = 10_000;
+
+/// The directories and files beneath a directory; nothing for all else.
+fn content_of(host: &mut Host, path: &Path) -> Result<Option<Value>, Halt> {
+    if host.files().stat(path)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
+        return Ok(None);
     }
+    let (mut directories, mut files, mut pending) = (Vec::new(), Vec::new(), vec![path.to_path_buf()]);
+    while let Some(dir) = pending.pop() {
+        // What cannot be read shows when it is removed.
+        for name in host.files().list(&dir).ok().flatten().unwrap_or_default() {
+            let path = dir.join(name);
+            let is_directory = host.files().stat(&path)?.is_some_and(|stat| stat.kind == FileKind::Directory);
+            let list = if is_directory { &mut directories } else { &mut files };
+            list.push(Value::from(shown(&path)));
+            if is_directory {
+                pending.push(path);
+            }
+        }
+        if directories.len() + files.len() > LISTED {
+            break;
+        }
+    }
+    Ok(Some(Value::map([("directories", Value::list(directories)), ("files", Value::list(files))])))
+}
+
+/// What changed at the path, by Ansible's names.
+fn diff(args: &Args, host: &Host, goes: Option<Value>) -> Value {
+    let path = || (Value::str("path"), Value::from(shown(&args.path)));
+    let (mut before, mut after): (Map, Map) = ([path()].into(), [path()].into());
+    let all = host.changes();
+    let own = all.iter().filter(|change| all.len() == 1 || Path::new(&change.name) == args.path);
+    for field in own.flat_map(|change| &change.fields) {
+        let name = match field.name.as_str() {
+            "target" => "src",
+            "modified" => "mtime",
+            "accessed" => "atime",
+            name => name,
+        };
+        before.insert(Value::str(name), field.before.clone());
+        after.insert(Value::str(name), field.after.clone());
+    }
+    if let Some(goes) = goes {
+        before.insert(Value::str("path_content"), goes);
+    }
+    Value::map([("before", Value::from(before)), ("after", Value::from(after))])
 }
 
 fn shown(path: &Path) -> String {
@@ -140,6 +213,9 @@ fn parse_time(text: &str, format: &str) -> Option<f64> {
             }
             _ => return None,
         };
+        // As in C, all but the year may go without their leading zero.
+        let found = rest.bytes().take(digits).take_while(u8::is_ascii_digit).count();
+        let digits = if slot == 0 { digits } else { found };
         year[slot] = rest.get(..digits)?.parse().ok()?;
         rest = &rest[digits..];
     }
@@ -209,6 +285,7 @@ fn file(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let path = if args.follow { host.resolve(&args.path)? } else { args.path.clone() };
     match host.files().stat(&path)? {
         None => {
+            host.files().look_up_accounts(&args.desired())?;
             return Err(Failure::new(format!("file ({}) is absent, cannot continue", shown(&args.path)))
                 .hint("`state: file` only sets attributes; `state: touch` makes an empty file, `copy` one with content")
                 .with("path", shown(&args.path))
@@ -290,7 +367,11 @@ fn hard(args: &Args, host: &mut Host, there: Option<Stat>) -> Result<Outcome, Ha
     };
     let source = PathBuf::from(src);
     let Some(original) = host.files().stat(&source)? else {
-        return Err(refused(args, format!("src does not exist: {src}")));
+        return Err(Failure::new(format!("src does not exist: {src}"))
+            .with("msg", "src does not exist")
+            .with("dest", shown(&args.path))
+            .with("src", src.as_str())
+            .into());
     };
     let same = there.as_ref().is_some_and(|stat| (stat.device, stat.inode) == (original.device, original.inode) && stat.inode != 0);
     if let Some(stat) = there.as_ref().filter(|stat| !same && !args.force && stat.kind != FileKind::Link) {
@@ -310,6 +391,7 @@ mod tests {
     fn times_are_read_by_format() {
         assert_eq!(parse_time("202001020304.05", "%Y%m%d%H%M.%S"), Some(1_577_934_245.0));
         assert_eq!(parse_time("2000-02-29", "%Y-%m-%d"), Some(951_782_400.0));
+        assert_eq!(parse_time("202001011200.0", "%Y%m%d%H%M.%S"), Some(1_577_880_000.0));
         assert_eq!(parse_time("2000-13-29", "%Y-%m-%d"), None);
         assert_eq!(parse_time("x", "%Y"), None);
     }

@@ -1,6 +1,7 @@
 //! `find`: files beneath directories, by name, kind, age, size, content and mode.
 
 use crate::archive;
+use crate::encoding;
 use crate::host::Host;
 use crate::host::files::{FileKind, Mode, Stat};
 use crate::module::{Halt, Outcome};
@@ -58,7 +59,7 @@ crate::arguments! {
         exact_mode: bool = true,
         /// How many files to return at most.
         limit: Option<u64>,
-        /// Accepted; text is UTF-8.
+        /// How the files that `contains` is looked for in are encoded, UTF-8 by default.
         encoding: Option<String>,
     }
 }
@@ -108,8 +109,8 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         sources.iter().map(read).collect()
     };
     let contains = args.contains.as_ref().map(|source| {
-        let flags = Flags { multiline: args.read_whole_file, ..Flags::default() };
-        Pattern::new(&if args.read_whole_file { source.clone() } else { format!("\\A(?:{source})") }, flags)
+        let source = if args.read_whole_file { source.clone() } else { format!("\\A(?:{source})") };
+        Pattern::new(&source, Flags::default())
     });
     let mut search = Search {
         args,
@@ -125,10 +126,13 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     };
     for path in &args.paths {
         match host.files().stat_followed(path)? {
-            Some(stat) if stat.kind == FileKind::Directory => search.directory(host, path, 1)?,
+            Some(stat) if stat.kind == FileKind::Directory => match search.directory(host, path, 1)? {
+                Ok(()) => {}
+                Err(why) => search.skip(host, path, why),
+            },
             _ => {
                 let why = format!("'{}' is not a directory", path.display());
-                search.skipped.insert(Value::str(path.display().to_string()), why.into());
+                search.skip(host, path, why);
             }
         }
     }
@@ -161,9 +165,29 @@ impl Search<'_> {
         self.args.limit.is_some_and(|limit| self.found.len() as u64 >= limit)
     }
 
-    fn directory(&mut self, host: &mut Host, dir: &Path, level: u64) -> Result<(), Halt> {
+    /// Leaves a path out and says why.
+    fn skip(&mut self, host: &mut Host, path: &Path, why: String) {
+        host.warn(format!("Skipped '{}' path due to this access issue: {why}", path.display()));
+        self.skipped.insert(Value::str(path.display().to_string()), why.into());
+    }
+
+    /// Looks through a directory; the inner error says why the whole search in its path is given up.
+    fn directory(&mut self, host: &mut Host, dir: &Path, level: u64) -> Result<Result<(), String>, Halt> {
         let mut below = Vec::new();
-        for name in host.files().list(dir)?.unwrap_or_default() {
+        let names = match host.files().list(dir) {
+            Ok(names) => names.unwrap_or_default(),
+            Err(Halt::Failed(failure)) => {
+                self.skip(host, dir, failure.message);
+                return Ok(Ok(()));
+            }
+            Err(unknown) => return Err(unknown),
+        };
+        // What lies deeper than asked for is only counted.
+        if self.args.depth.is_some_and(|depth| level > depth) {
+            self.examined += names.len();
+            return Ok(Ok(()));
+        }
+        for name in names {
             let path = dir.join(&name);
             let Some(stat) = host.files().stat(&path)? else { continue };
             self.examined += 1;
@@ -171,18 +195,24 @@ impl Search<'_> {
             if stat.kind == FileKind::Directory || followed.as_ref().is_some_and(|f| f.kind == FileKind::Directory) {
                 below.push(path.clone());
             }
-            if !self.full() && (self.args.hidden || !name.starts_with('.')) && self.fits(host, &name, &path, &stat)? {
-                self.add(host, &path, &stat)?;
+            if self.full() || name.starts_with('.') && !self.args.hidden {
+                continue;
+            }
+            match self.fits(host, &name, &path, &stat)? {
+                Ok(true) => self.add(host, &path, &stat)?,
+                Ok(false) => {}
+                Err(why) => return Ok(Err(why)),
             }
         }
-        let deeper = self.args.recurse && self.args.depth.is_none_or(|depth| level < depth);
-        for path in below.into_iter().filter(|_| deeper && level < 200) {
-            self.directory(host, &path, level + 1)?;
+        for path in below.into_iter().filter(|_| self.args.recurse && level < 200) {
+            if let Err(why) = self.directory(host, &path, level + 1)? {
+                return Ok(Err(why));
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn fits(&self, host: &mut Host, name: &str, path: &Path, stat: &Stat) -> Result<bool, Halt> {
+    fn fits(&self, host: &mut Host, name: &str, path: &Path, stat: &Stat) -> Result<Result<bool, String>, Halt> {
         let kind = match self.args.file_type {
             FileType::Any => true,
             FileType::File => stat.kind == FileKind::File,
@@ -201,26 +231,37 @@ impl Search<'_> {
         };
         let mode = match (&self.args.mode, self.args.exact_mode) {
             (None, _) => true,
-            (Some(Mode::Bits(bits)), true) => stat.mode == *bits,
-            (Some(Mode::Bits(bits)), false) => stat.mode & bits == *bits,
-            (Some(mode), _) => return Err(Halt::failed(format!("`mode` of `find` must be octal, not {mode:?}"))),
+            (Some(mode), exact) => {
+                let bits = mode.apply(0, stat.kind == FileKind::Directory, 0);
+                if exact { stat.mode == bits } else { stat.mode & bits == bits }
+            }
         };
         // As in Ansible, size and content are asked of files only.
         let is_file = stat.kind == FileKind::File;
-        Ok(kind
+        let fits = kind
             && mode
             && (self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(name)))
             && !self.excludes.iter().any(|pattern| pattern.matches(name))
             && within(self.now - time, self.age)
-            && (!is_file || within(stat.size as f64, self.size))
-            && (!is_file || self.holds(host, path)?))
+            && (!is_file || within(stat.size as f64, self.size));
+        if fits && is_file { self.holds(host, path) } else { Ok(Ok(fits)) }
     }
 
-    fn holds(&self, host: &mut Host, path: &Path) -> Result<bool, Halt> {
-        let Some(pattern) = &self.contains else { return Ok(true) };
+    fn holds(&self, host: &mut Host, path: &Path) -> Result<Result<bool, String>, Halt> {
+        let Some(pattern) = &self.contains else { return Ok(Ok(true)) };
         let bytes = host.files().read(path)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(if self.args.read_whole_file { pattern.found(&text) } else { text.lines().any(|line| pattern.found(line)) })
+        let text = match &self.args.encoding {
+            None => String::from_utf8_lossy(&bytes).into_owned(),
+            Some(name) => match encoding::decode(&bytes, name) {
+                Ok(text) => text,
+                Err(encoding::Trouble::Unknown) => return Ok(Err(format!("unknown encoding: {name}"))),
+                Err(encoding::Trouble::Unfit) => {
+                    let why = "due to an encoding error. current encoding";
+                    return Ok(Err(format!("Failed to read the file {} {why}: {name}", path.display())));
+                }
+            },
+        };
+        Ok(Ok(if self.args.read_whole_file { pattern.found(&text) } else { text.lines().any(|line| pattern.found(line)) }))
     }
 
     fn add(&mut self, host: &mut Host, path: &Path, stat: &Stat) -> Result<(), Halt> {

@@ -52,6 +52,19 @@ crate::module! {
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     refuse_contradictions(args)?;
+    for (given, name) in [(&args.regexp, "regular expression"), (&args.search_string, "search string")] {
+        if given.as_deref() == Some("") {
+            let caret = if name.starts_with('r') {
+                "use '^' to match every line in the file and avoid this warning"
+            } else {
+                "ignore this warning"
+            };
+            host.warn(format!(
+                "The {name} is an empty string, which will match every line in the file. This may have unintended consequences, \
+                 such as replacing the last line in the file rather than appending. If this is desired, {caret}."
+            ));
+        }
+    }
     let path = host.resolve(&args.path)?;
     let before = read_text(host, &path, &args.path)?;
     let lines = split(before.as_deref().unwrap_or_default());
@@ -109,6 +122,10 @@ pub(crate) fn read_text(host: &mut Host, path: &Path, shown: &Path) -> Result<Op
     };
     if stat.kind == FileKind::Directory {
         return Err(Failure::new(format!("Path {} is a directory !", shown.display())).with("rc", 256).into());
+    }
+    if stat.kind == FileKind::CharDevice {
+        // There is no text in it; nor can one be put there.
+        return Ok(Some(String::new()));
     }
     let bytes = host.files().read(path)?.unwrap_or_default();
     String::from_utf8(bytes)

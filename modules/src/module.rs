@@ -145,7 +145,10 @@ pub fn converge_with<A: Arguments>(
     host: &mut Host,
     converge: fn(&A, &mut Host) -> Result<Outcome, Halt>,
 ) -> Result<Outcome, Halt> {
-    let args = A::parse(module, given).map_err(|e| Failure { message: e.message, hint: e.hint, returns: Map::new() })?;
+    let args = A::parse(module, given).map_err(|e| {
+        let returns = e.familiar.iter().map(|text| (Value::str("msg"), Value::str(text))).collect();
+        Failure { message: e.message, hint: e.hint, returns }
+    })?;
     converge(&args, host)
 }
 

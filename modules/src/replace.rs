@@ -111,6 +111,8 @@ mod tests {
         }
         let mut bench = Bench::new();
         assert!(bench.failure(&MODULE, json!({"path": "/scratch/f", "regexp": "x"})).ends_with("does not exist !"));
+        let escape = json!({"path": "/dev/null", "after": "^", "before": "$", "regexp": r"\.", "replace": r"\D"});
+        assert!(bench.failure(&MODULE, escape).starts_with("Unable to process replace due to error"));
         bench.write("f", "old\n");
         bench.law(&MODULE, json!({"path": "/scratch/f", "regexp": "^old$", "replace": "new", "mode": "0600"}));
     }

@@ -1,6 +1,6 @@
 //! Module `shell`: runs a line in a shell.
 
-use crate::command::{Conditions, input, run, skipped};
+use crate::command::{Conditions, NO_COMMAND, input, run, skipped};
 use crate::host::{Command, Host};
 use crate::module::{Failure, Halt, Outcome};
 use crate::value::Value;
@@ -26,6 +26,8 @@ arguments! {
         stdin_add_newline: bool = true,
         /// Whether newlines at the end of what it wrote are removed.
         strip_empty_ends: bool = true,
+        /// Refused: a shell expands its line by itself. `command` has it.
+        expand_argument_vars: Option<Value>,
     }
 }
 
@@ -37,8 +39,18 @@ module! {
 }
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
+    if args.expand_argument_vars.is_some() {
+        return Err(Failure::new("`shell` has no argument `expand_argument_vars`")
+            .hint("a shell expands its line by itself; quote what it must not expand")
+            .with("msg", "Unsupported parameters for (shell) module: expand_argument_vars")
+            .into());
+    }
     let Some(line) = args.cmd.as_ref().or(args._raw_params.as_ref()).filter(|l| !l.trim().is_empty()) else {
-        return Err(Failure::new("no command given").hint("write it after `shell:` or as `cmd`").with("rc", 256).into());
+        return Err(Failure::new("no command given")
+            .hint("write it after `shell:` or as `cmd`")
+            .with("msg", NO_COMMAND)
+            .with("rc", 256)
+            .into());
     };
     let chdir = args.chdir.as_deref().map(|d| host.expand_home(d));
     let conditions = Conditions { creates: args.creates.as_deref(), removes: args.removes.as_deref(), chdir: chdir.as_deref() };

@@ -23,6 +23,13 @@ crate::module! {
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let shown = args.src.display().to_string();
+    if !host.may_read(&args.src) {
+        return Err(Failure::new(format!("File is not readable: {shown}")).hint("this user may not: does it need `become: true`?").into());
+    }
+    let through_file = args.src.parent().map(|parent| host.files().stat_followed(parent)).transpose()?.flatten();
+    if through_file.is_some_and(|stat| stat.kind != FileKind::Directory) {
+        return Err(Halt::failed(format!("Unable to slurp file: {shown}: a part of the path is a file, not a directory")));
+    }
     match host.files().stat_followed(&args.src)? {
         None => return Err(Failure::new(format!("File not found: {shown}")).into()),
         Some(stat) if stat.kind == FileKind::Directory => {
@@ -47,5 +54,6 @@ mod tests {
         assert_eq!(returned(&bench.law(&MODULE, json!({"src": "/scratch/f"})).0, "content"), "AP8=");
         assert!(bench.failure(&MODULE, json!({"src": "/scratch/no"})).starts_with("File not found: "));
         assert!(bench.failure(&MODULE, json!({"src": "/scratch"})).starts_with("Source is a directory"));
+        assert!(bench.failure(&MODULE, json!({"src": "/scratch/f/x"})).starts_with("Unable to slurp file"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 use crate::host::attributes::mode_text;
-use crate::host::files::{FileKind, Stat};
+use crate::host::files::{FileKind, Stat, attribute_names};
 use crate::module::{Halt, Outcome};
 use crate::value::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -28,9 +28,9 @@ crate::arguments! {
         get_checksum: bool = true,
         /// The digest that `checksum` holds.
         checksum_algorithm ["checksum", "checksum_algo"]: Algorithm = Algorithm::Sha1,
-        /// Accepted; MIME types are not looked up.
+        /// Whether `mimetype` and `charset` are returned.
         get_mime ["mime", "mime_type", "mime-type"]: bool = true,
-        /// Accepted; attributes of `lsattr` are not looked up.
+        /// Whether attributes as `lsattr` shows them are returned.
         get_attributes ["attr", "attributes"]: bool = true,
         /// Accepted; SELinux contexts are not looked up.
         get_selinux_context: bool = false,
@@ -68,6 +68,16 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     if args.get_checksum && stat.kind == FileKind::File {
         let digest = host.files().digest(&args.path, args.checksum_algorithm.word())?;
         found.insert(Value::str("checksum"), digest.into());
+    }
+    if args.get_mime {
+        let (mimetype, charset) = host.files().nature(&args.path, &stat)?.unwrap_or(("unknown", "unknown"));
+        found.insert(Value::str("mimetype"), mimetype.into());
+        found.insert(Value::str("charset"), charset.into());
+    }
+    if args.get_attributes {
+        let letters = host.files().letters(&args.path, &stat).unwrap_or_default();
+        found.insert(Value::str("attributes"), Value::list(attribute_names(&letters).into_iter().map(Value::str)));
+        found.insert(Value::str("attr_flags"), letters.into());
     }
     Ok(Outcome::new().with("stat", found))
 }
@@ -158,6 +168,7 @@ mod tests {
         let mut stat = |args| bench.law(&MODULE, args).0.returns.get("stat").cloned().unwrap();
         let file = stat(json!({"path": "/scratch/f", "checksum_algorithm": "md5"}));
         assert_eq!(file.get("checksum"), Some(&Value::str("9dd4e461268c8034f5c8564e155c67a6")));
+        assert_eq!((file.get("mimetype"), file.get("charset")), (Some(&Value::str("text/plain")), Some(&Value::str("us-ascii"))));
         assert_eq!((file.get("isreg"), file.get("size")), (Some(&Value::Bool(true)), Some(&Value::Int(1))));
         let link = stat(json!({"path": "/scratch/l"}));
         assert_eq!((link.get("lnk_target"), link.get("islnk")), (Some(&Value::str("f")), Some(&Value::Bool(true))));

@@ -28,6 +28,11 @@ crate::module! {
 }
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
+    for (name, part) in [("prefix", &args.prefix), ("suffix", &args.suffix)] {
+        if part.contains('/') {
+            return Err(Halt::failed(format!("{name} must be a valid file name component")));
+        }
+    }
     let directory = args.path.clone().unwrap_or_else(std::env::temp_dir);
     match host.temporary(&directory, &args.prefix, &args.suffix, args.state == State::Directory)? {
         Some(path) => host.describe(&path, Outcome::new().with("path", path.display().to_string())),
@@ -56,5 +61,7 @@ mod tests {
         let (dir, _) = bench.apply(&MODULE, json!({"path": "/scratch", "state": "directory"}));
         assert_eq!((returned(&dir, "mode"), returned(&dir, "state")), ("0700".into(), "directory".into()));
         assert!(bench.failure(&MODULE, json!({"path": "/scratch/no"})).contains("/no"));
+        let outside = json!({"path": "/scratch", "prefix": "../x"});
+        assert_eq!(bench.failure(&MODULE, outside), "prefix must be a valid file name component");
     }
 }

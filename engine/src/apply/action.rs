@@ -5,6 +5,7 @@ mod content;
 mod covered;
 mod decide;
 mod facts;
+mod foreign;
 mod grow;
 pub(in crate::apply) mod meta;
 mod pause;
@@ -121,8 +122,12 @@ fn told(error: &Diagnostic) -> String {
     }
 }
 
+/// Modules whose `diff` is a list, because they tell content and attributes apart; that of all others is one dictionary
+/// where one thing changed.
+const LISTED: [&str; 3] = ["copy", "template", "lineinfile"];
+
 /// Changes as Ansible's results show them: texts before and after.
-pub(in crate::apply) fn diff(changes: &[Change]) -> Value {
+pub(in crate::apply) fn diff(module: &str, changes: &[Change]) -> Value {
     let entry = |change: &Change| {
         let text = |pick: fn(&modules::change::Field) -> &Value| -> Value {
             let content = change.fields.iter().find(|f| f.name == "content").map(pick);
@@ -139,8 +144,14 @@ pub(in crate::apply) fn diff(changes: &[Change]) -> Value {
             ("after_header", Value::str(&change.name)),
         ])
     };
-    Value::list(changes.iter().map(entry))
+    match changes {
+        [change] if !LISTED.contains(&module) => entry(change),
+        changes => Value::list(changes.iter().map(entry)),
+    }
 }
+
+/// Actions of which the controller does a part, so that they cannot go on in the background.
+const CARRIED_OUT_HERE: [&str; 6] = ["copy", "template", "unarchive", "script", "fetch", "raw"];
 
 /// Does what the task says, for one item.
 pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
@@ -158,6 +169,9 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
         return Err(Box::new(error.said(format!("Action '{}' does not support raw params.", at.task.action.module))));
     }
     let args = arguments(at, scope)?;
+    if CARRIED_OUT_HERE.contains(&name.as_str()) && at.number(at.task.background.as_ref(), "async", scope)?.is_some_and(|s| s > 0.0) {
+        return Ok(Performed::failed(format!("This action ({name}) does not support async.")));
+    }
     match name.as_str() {
         "debug" => decide::debug(at, scope, &args),
         "fail" => decide::fail(&args),
@@ -169,13 +183,17 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
         "pause" => pause::pause(at, &args).await,
         "raw" => raw::raw(at, scope, &args).await,
         "setup" | "gather_facts" => facts::gather(at, scope, args).await,
-        "copy" | "template" | "unarchive" | "script" | "binary" => match content::prepare(at, scope, &name, args.clone())? {
+        "copy" | "template" | "unarchive" | "script" | "binary" | "assemble" => match content::prepare(at, scope, &name, args.clone())? {
             content::Prepared::Unknown(what) => Ok(unknown_arguments(&name, &args, &what)),
             content::Prepared::Ready { module, args } => on_host(at, scope, &module, args).await,
         },
         "async_status" => background::status(at, scope, args).await,
         "fetch" => content::fetch(at, scope, &args).await,
         "wait_for_connection" => raw::wait_for_connection(at, scope, &args).await,
+        _ if modules::registry::find(&name).is_none() => match foreign::find(at, scope, &name) {
+            Some(path) => Box::pin(foreign::run(at, scope, &name, &path, args)).await,
+            None => on_host(at, scope, &name, args).await,
+        },
         _ => on_host(at, scope, &name, args).await,
     }
 }
@@ -251,6 +269,7 @@ pub(in crate::apply) fn misplaced(at: &At<'_>, error: ArgumentError) -> Box<Diag
     let place = node.map_or(&at.task.action.place, |(_, node)| node.place());
     let mut diagnostic = Diagnostic::input(error.message).at(place);
     diagnostic.hints.extend(error.hint);
+    diagnostic.said = error.familiar;
     Box::new(diagnostic)
 }
 
@@ -313,21 +332,38 @@ pub(in crate::apply) fn target(at: &At<'_>, scope: &HostScope) -> Result<Target>
 /// Runs a module on the task's host with rendered arguments.
 pub(in crate::apply) async fn on_host(at: &At<'_>, scope: &HostScope, module: &str, args: Map) -> Result<Performed> {
     let Some(known) = modules::registry::find(module) else {
-        return Err(Box::new(crate::playbook::unknown_module(module, &at.task.action.place)));
+        return Err(Box::new(crate::playbook::unknown_module(&at.task.action.module, &at.task.action.place)));
     };
     if let Some(what) = args.values().find_map(Value::first_unknown) {
         return Ok(unknown_arguments(module, &args, what));
     }
-    (known.check)(&args).map_err(|e| misplaced(at, e))?;
+    if let Err(error) = (known.check)(&args) {
+        let said = error.familiar.clone();
+        let mut done = Performed::broken(&misplaced(at, error));
+        if let Some(said) = said {
+            done.returns.insert("msg".into(), said.into());
+        }
+        return Ok(done);
+    }
     let target = target(at, scope)?;
     if let Some(how) = background::wanted(at, scope)?.filter(|_| at.run.live) {
         return background::run(at, scope, &target, known.name, args, how).await;
     }
+    // These are decided from files: the task then says for sure whether it would run.
+    let decided = matches!(known.name, "command" | "shell") && ["creates", "removes"].iter().any(|name| args.contains_key(*name));
     let response = send(at, scope, &target, known.name, args).await.map_err(|error| not_in_inventory(at, &target, error))?;
-    let done = performed(response, target.delegate);
+    let left_out = matches!(known.name, "script" | "foreign") && matches!(response.status, WireStatus::Skipped);
+    let mut done = performed(response, target.delegate);
+    if left_out {
+        done.status = Status::Skipped;
+    }
     let runs = |change: &Change| change.action == ChangeAction::Run;
     let checks = at.run.live || at.run.settings.forgetful;
     if checks && !done.changes.is_empty() && done.changes.iter().all(runs) && !is_live(at, scope)? {
+        if decided {
+            done.returns.insert("msg".into(), "Command would have run if not in check mode".into());
+            return Ok(done);
+        }
         // `check_mode: true` in a run that changes: what would run cannot be looked at, so it is left out.
         let mut returns = Map::new();
         returns.insert("msg".into(), "Command would have run if not in check mode".into());
@@ -463,7 +499,8 @@ pub(in crate::apply) fn performed(response: Response, delegate: Option<String>) 
         WireStatus::Failed(failure) => {
             let mut returns = done.returns;
             returns.extend(failure.returns);
-            returns.insert("msg".into(), failure.message.as_str().into());
+            // A module may say it in Ansible's words too, for playbooks that look for them.
+            returns.entry("msg".into()).or_insert_with(|| failure.message.as_str().into());
             let message = match returns.get("rc").and_then(Value::as_int) {
                 Some(code) if failure.message == "non-zero return code" => format!("the command exited with code {code}"),
                 _ => failure.message,

@@ -487,8 +487,15 @@ impl At<'_> {
             Some(_) => self.flag("diff").unwrap_or(false),
             None => self.run.fleet.options.diff,
         };
-        if asked && performed.status != Status::Unknown && !performed.changes.is_empty() && !performed.returns.contains_key("diff") {
-            performed.returns.insert("diff".into(), action::diff(&performed.changes));
+        // What a module has to show only if asked.
+        let own = performed.returns.shift_remove(&Value::str("_diff"));
+        if !asked || performed.status == Status::Unknown || performed.returns.contains_key("diff") {
+            return performed;
+        }
+        let module = crate::playbook::short_name(&self.task.action.module);
+        let changed = || (!performed.changes.is_empty()).then(|| action::diff(module, &performed.changes));
+        if let Some(diff) = own.or_else(changed) {
+            performed.returns.insert("diff".into(), diff);
         }
         performed
     }

@@ -14,6 +14,9 @@ use modules::value::{Map, Value};
 /// Modules whose arguments the controller completes, so that only names can be checked before.
 const COMPLETED: [&str; 4] = ["copy", "unarchive", "script", "binary"];
 
+/// Arguments that a task may give although their names begin like the program's own.
+const PLAIN: [&str; 2] = [FREE, "_diff_peek"];
+
 /// The mistakes in a task that show already.
 pub(crate) fn mistakes(task: &Task, templates: &Templates) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = syntax(task, templates).into_iter().collect();
@@ -59,7 +62,7 @@ fn arguments(task: &Task) -> Option<ArgumentError> {
     }
     if name == "set_fact" && task.action.args.is_empty() {
         let hint = Some("write them as a dictionary, or as `name=value`".to_string());
-        return Some(ArgumentError { argument: None, message: "`set_fact` sets no variable".into(), hint });
+        return Some(ArgumentError { argument: None, message: "`set_fact` sets no variable".into(), hint, familiar: None });
     }
     if let Some(action) = actions::find(name) {
         return of_action(task, action);
@@ -79,22 +82,27 @@ fn of_action(task: &Task, action: &Action) -> Option<ArgumentError> {
     if let Some((wrong, _)) = unknown {
         let near = modules::args::nearest(wrong, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
         let hint = near.or_else(|| Some(format!("it takes: {}", known.join(", "))));
-        return Some(ArgumentError { argument: Some(wrong.clone()), message: format!("`{name}` has no argument `{wrong}`"), hint });
+        return Some(ArgumentError {
+            argument: Some(wrong.clone()),
+            message: format!("`{name}` has no argument `{wrong}`"),
+            hint,
+            familiar: None,
+        });
     }
     let missing = action.needed.iter().find(|names| !names.iter().any(|name| given(name))).filter(|_| !has_defaults(task))?;
     let message = match missing.first() {
         Some(argument) if *argument != FREE => format!("`{name}` needs the argument `{argument}`"),
         _ => format!("`{name}` is empty"),
     };
-    Some(ArgumentError { argument: None, message, hint: None })
+    Some(ArgumentError { argument: None, message, hint: None, familiar: None })
 }
 
 fn of_module(module: &Module, given: &Map, task: &Task) -> Option<ArgumentError> {
     let declared = (module.arguments)();
-    let hidden = given.keys().filter_map(Value::as_str).find(|k| k.starts_with('_') && *k != "_raw_params");
+    let hidden = given.keys().filter_map(Value::as_str).find(|k| k.starts_with('_') && !PLAIN.contains(k));
     if let Some(name) = hidden {
         let message = format!("`{}` has no argument `{name}`", module.name);
-        return Some(ArgumentError { argument: Some(name.to_string()), message, hint: None });
+        return Some(ArgumentError { argument: Some(name.to_string()), message, hint: None, familiar: None });
     }
     if let Err(error) = refuse_unknown(module.name, given, &declared) {
         return Some(error);
@@ -108,7 +116,7 @@ fn of_module(module: &Module, given: &Map, task: &Task) -> Option<ArgumentError>
     match missing {
         Some(argument) if open || COMPLETED.contains(&module.name) => {
             let message = format!("`{}` needs the argument `{}`", module.name, argument.name);
-            Some(ArgumentError { argument: None, message, hint: None })
+            Some(ArgumentError { argument: None, message, hint: None, familiar: None })
         }
         _ if open || COMPLETED.contains(&module.name) => None,
         _ => (module.check)(given).err(),

@@ -326,7 +326,8 @@ impl Unfold<'_> {
         if certain(task, &context) {
             self.out.problems.extend(super::check::mistakes(task, &self.compiler.templates));
             let module = &task.action.module;
-            if !crate::playbook::known_module(module) && !module.contains("{{") {
+            let known = crate::playbook::known_module(module) || module.contains("{{");
+            if !known && !crate::playbook::library::has(module, &task.path) {
                 self.out.problems.push(crate::playbook::unknown_module(module, &task.action.place));
             }
         }

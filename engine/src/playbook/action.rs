@@ -2,6 +2,7 @@
 
 use super::actions::{is_command, is_command_option, known_module, known_names, short_name, takes_text};
 use super::keywords::{is_template, kind};
+use super::library;
 use super::reader::Reader;
 use super::words::{self, Finder, Unbalanced};
 use super::{Action, Vars};
@@ -14,7 +15,11 @@ pub fn unknown_module(name: &str, place: &Place) -> Diagnostic {
     let error = Diagnostic::input(format!("unknown module `{name}`")).at(place).nearest(short_name(name), known_names());
     let why = "This often indicates a misspelling, missing collection, or incorrect module path.";
     let error = error.said(format!("couldn't resolve module/action '{name}'. {why}"));
-    if error.hints.is_empty() { error.hint("`engine modules` lists all there are") } else { error }
+    if !error.hints.is_empty() {
+        return error;
+    }
+    let error = error.hint("`engine modules` lists all there are");
+    error.hint("others are found in `library` beside the playbook or role, in collections, and in an ansible-core installed here")
 }
 
 impl Reader<'_> {
@@ -24,7 +29,7 @@ impl Reader<'_> {
         let mut action = match key.as_str()? {
             word @ ("action" | "local_action") => {
                 let called = self.called(word, value)?;
-                if !known_module(&called.module) && !is_template(&called.module) {
+                if !known_module(&called.module) && !is_template(&called.module) && !library::has(&called.module, self.path) {
                     self.unknown_module(&called.module, &called.place, true);
                 }
                 Action { local: word == "local_action", ..called }

@@ -2,6 +2,7 @@
 
 use super::actions::{controller_action, known_module, known_names};
 use super::keywords::{self, Owner, given, is_template, is_variable_name, kind};
+use super::library;
 use super::reader::Reader;
 use super::{Block, Item, Loop, Task};
 use crate::error::Diagnostic;
@@ -117,6 +118,7 @@ impl Reader<'_> {
                 Some(name) if keywords::find(name, owner).is_some() => self.check_shape(name, &entry.1, owner),
                 Some(name) if name.starts_with("with_") => {}
                 Some(name) if known_module(name) => calls.push(entry),
+                Some(name) if library::has(name, self.path) => calls.push(entry),
                 Some(_) => others.push(entry),
             }
         }

@@ -239,7 +239,8 @@ fn mistakes_in_tasks() {
         ("debug: msg=x", "1:1 a file of tasks must be a list, not a dictionary | start each task with `- `"),
         (
             "- debug:\n  retries: x\n- foo_bar: 1",
-            "2:12 `retries` must be a number, not `x` | also t.yml:3:3: unknown module `foo_bar` (`engine modules` lists all there are)",
+            "2:12 `retries` must be a number, not `x` | also t.yml:3:3: unknown module `foo_bar` (`engine modules` lists all there are) (others \
+             are found in `library` beside the playbook or role, in collections, and in an ansible-core installed here)",
         ),
     ] {
         assert_eq!(tasks(text).map(|items| items.len()), Err(expected.to_string()), "{text}");

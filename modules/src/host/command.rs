@@ -283,7 +283,8 @@ fn cannot_start(command: &Command, around: &Surroundings<'_>, program: &str, err
         kind => kind,
     };
     let failure = match (kind, missing_cwd) {
-        (_, Some(dir)) => Failure::new(format!("cannot run `{program}` in {}: there is no such directory", dir.display())),
+        (_, Some(dir)) => Failure::new(format!("cannot run `{program}` in {}: there is no such directory", dir.display()))
+            .with("msg", "Unable to change directory before execution."),
         (io::ErrorKind::NotFound, _) if program.contains('/') => {
             Failure::new(format!("cannot run `{program}`: not found: there is no such file, or its interpreter is missing"))
         }

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod facts;
 pub mod files;
 pub mod firewall;
+pub(crate) mod foreign;
 pub mod init;
 pub mod jobs;
 pub mod kernel;
@@ -45,6 +46,8 @@ pub struct Host {
     live: bool,
     overlay: Overlay,
     changes: Vec<Change>,
+    warnings: Vec<String>,
+    looks_only: bool,
     environment: Vec<(String, String)>,
     deadline: Option<Instant>,
     children: Arc<command::Children>,
@@ -58,6 +61,8 @@ impl Host {
             live: false,
             overlay: Overlay::default(),
             changes: Vec::new(),
+            warnings: Vec::new(),
+            looks_only: false,
             environment: Vec::new(),
             deadline: None,
             children: Arc::default(),
@@ -72,6 +77,8 @@ impl Host {
         self.environment = environment;
         self.deadline = None;
         self.changes.clear();
+        self.warnings.clear();
+        self.looks_only = false;
         if live {
             self.overlay = Overlay::default();
         }
@@ -80,6 +87,25 @@ impl Host {
     /// Forgets what a plan remembered.
     pub fn forget(&mut self) {
         self.overlay = Overlay::default();
+    }
+
+    /// The module run that began only looks, within a run that changes: it sees the host alone, and what tasks that only
+    /// looked before it would have made is missing.
+    pub fn only_look(&mut self) {
+        self.forget();
+        self.looks_only = true;
+    }
+
+    /// Tells the user something, however the module run ends; once.
+    pub(crate) fn warn(&mut self, text: String) {
+        if !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
+    }
+
+    /// What the user should know of the module run that ends.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Bounds the module run that began: from then on its programs are ended and it fails at its next step.
@@ -112,6 +138,11 @@ impl Host {
     /// Ends a module run: the changes recorded since `begin`.
     pub fn finish(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// The changes recorded so far.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
     }
 
     /// Whether the task has recorded a change so far.

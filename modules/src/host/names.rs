@@ -114,7 +114,9 @@ impl<'a> Names<'a> {
         {
             return Halt::Unknown(format!("the {word} `{name}` may be made by {what}"));
         }
+        let tool = if word == "user" { "chown" } else { "chgrp" };
         Failure::new(format!("there is no {word} `{name}` on this host"))
+            .with("msg", format!("{tool} failed: failed to look up {word} {name}"))
             .hint(format!("create it first with the module `{word}`, or give a number"))
             .into()
     }

@@ -17,6 +17,12 @@ impl Host {
         if self.is_live() { None } else { self.overlay().state(kind, name).cloned() }
     }
 
+    /// Whether this user may read what is at a path; what only the plan has made counts as readable.
+    pub fn may_read(&self, path: &Path) -> bool {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+        !matches!(accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS), Err(rustix::io::Errno::ACCESS))
+    }
+
     /// A path with `~` and `~user` replaced by the home folder.
     pub fn expand_home(&self, path: &str) -> PathBuf {
         let Some(rest) = path.strip_prefix('~') else { return PathBuf::from(path) };
@@ -71,10 +77,15 @@ impl Host {
     }
 }
 
-struct PrivateFolder(PathBuf);
+/// A folder of this user alone, removed with what is in it.
+pub(super) struct PrivateFolder(PathBuf);
 
 impl PrivateFolder {
-    fn new() -> Result<PrivateFolder, Halt> {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn new() -> Result<PrivateFolder, Halt> {
         use std::os::unix::fs::DirBuilderExt;
         let base = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -93,7 +104,7 @@ impl Drop for PrivateFolder {
     }
 }
 
-fn write_program(file: &Path, content: &[u8]) -> Result<(), Halt> {
+pub(super) fn write_program(file: &Path, content: &[u8]) -> Result<(), Halt> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let written = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(file).and_then(|mut f| f.write_all(content));

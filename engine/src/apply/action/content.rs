@@ -37,12 +37,16 @@ pub(super) fn prepare(at: &At<'_>, scope: &HostScope, name: &str, mut args: Map)
         if key.starts_with('_') && key != "_raw_params" {
             let hint = Some("names that start with `_` are the program's own".to_string());
             let message = format!("`{name}` has no argument `{key}`");
-            return Err(misplaced(at, ArgumentError { argument: Some(key), message, hint }));
+            return Err(misplaced(at, ArgumentError { argument: Some(key), message, hint, familiar: None }));
         }
+    }
+    if let Some((message, familiar)) = contradiction(name, &args) {
+        return Err(Box::new(Diagnostic::input(message).at(&at.task.action.place).said(familiar)));
     }
     match name {
         "template" => return template(at, scope, args),
         "script" => script(at, scope, &mut args)?,
+        "assemble" => return assemble(at, scope, args),
         _ => {}
     }
     let remote = ["remote_src", "copy"].iter().find_map(|n| args.get(*n).map(|v| (*n, bool::from_value(v).unwrap_or(false))));
@@ -68,6 +72,28 @@ pub(super) fn prepare(at: &At<'_>, scope: &HostScope, name: &str, mut args: Map)
     Ok(Prepared::Ready { module: name.to_string(), args })
 }
 
+/// What speaks against the source and destination given, in this program's words and in Ansible's.
+fn contradiction(name: &str, args: &Map) -> Option<(String, &'static str)> {
+    let given = |key: &str| args.get(key).is_some_and(|v| !matches!(v.reveal(), Value::Null) && v.as_str() != Some(""));
+    let content = args.get("content").is_some_and(|v| !matches!(v.reveal(), Value::Null));
+    match name {
+        "copy" if given("src") && content => {
+            Some(("`copy` takes either `src` or `content`, not both".into(), "src and content are mutually exclusive"))
+        }
+        "copy" if !given("dest") => Some(("`copy` needs the argument `dest`".into(), "dest is required")),
+        "copy" if !given("src") && !content => Some(("`copy` needs `src` or `content`".into(), "src (or content) is required")),
+        "template" if !given("src") || !given("dest") => {
+            let missing = if given("src") { "dest" } else { "src" };
+            Some((format!("`template` needs the argument `{missing}`"), "src and dest are required"))
+        }
+        "unarchive" if !given("src") || !given("dest") => {
+            let missing = if given("src") { "dest" } else { "src" };
+            Some((format!("`unarchive` needs the argument `{missing}`"), "src (or content) and dest are required"))
+        }
+        _ => None,
+    }
+}
+
 /// Marks content that must not be shown.
 fn secret(name: &str, args: &mut Map) {
     if name == "copy" {
@@ -88,6 +114,8 @@ fn find(at: &At<'_>, scope: &HostScope, kind: &str, name: &str) -> Result<PathBu
         let near = folders.iter().find_map(|dir| crate::source::near(&dir.join(&wanted)));
         let mut error = error.note(format!("looked in {}", crate::source::listed(&folders)));
         error.hints.extend(near.map(|near| format!("did you mean `{near}`?")));
+        let remote = "If you are using a module and expect the file to exist on the remote, see the remote_src option";
+        error.said = Some(format!("Could not find or access '{name}' on the Ansible Controller.\n{remote}"));
         Box::new(error)
     })
 }
@@ -253,7 +281,8 @@ fn script(at: &At<'_>, scope: &HostScope, args: &mut Map) -> Result<()> {
     let (hidden, line) = (line.has_secret(), line.reveal().to_string());
     let words = crate::transport::split_args(&line).map_err(|e| e.at(&at.task.action.place))?;
     let Some(file) = words.first() else {
-        return Err(Box::new(Diagnostic::input("`script` needs a file").at(&at.task.action.place)));
+        let error = Diagnostic::input("`script` needs a file").at(&at.task.action.place);
+        return Err(Box::new(error.said(modules::script::NO_SCRIPT)));
     };
     let path = find(at, scope, "files", file)?;
     let decrypt = args.get("decrypt").is_none_or(|v| bool::from_value(v).unwrap_or(true));
@@ -264,42 +293,74 @@ fn script(at: &At<'_>, scope: &HostScope, args: &mut Map) -> Result<()> {
     Ok(())
 }
 
+/// `assemble`: with `remote_src: false` the fragments are files of the controller.
+fn assemble(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Prepared> {
+    let remote = args.get("remote_src").is_none_or(|v| bool::from_value(v).unwrap_or(true));
+    let Some(source) = args.get("src").filter(|_| !remote) else {
+        return Ok(Prepared::Ready { module: "assemble".into(), args });
+    };
+    if let Some(what) = source.first_unknown() {
+        return Ok(Prepared::Unknown(what.to_string()));
+    }
+    let path = find(at, scope, "files", &source.reveal().to_string())?;
+    let decrypt = args.get("decrypt").is_none_or(|v| bool::from_value(v).unwrap_or(true));
+    let (mut keep, mut tree) = (Keep { at, decrypt, encrypted: false }, Vec::new());
+    walk(&mut keep, &path, Path::new(""), &mut tree)?;
+    args.insert("_tree".into(), Value::list(tree));
+    Ok(Prepared::Ready { module: "assemble".into(), args })
+}
+
 /// `fetch`: a file of the host into a folder of the controller.
 pub(super) async fn fetch(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Performed> {
     let needed = |name: &str| {
-        let missing = || Box::new(Diagnostic::input(format!("`fetch` needs the argument `{name}`")).at(&at.task.action.place));
-        args.get(name).ok_or_else(missing)
+        let error = || Diagnostic::input(format!("`fetch` needs the argument `{name}`")).at(&at.task.action.place);
+        let missing = || Box::new(error().said("src and dest are required"));
+        args.get(name).filter(|v| !matches!(v, Value::Null)).ok_or_else(missing)
     };
     let (source, dest) = (needed("src")?, needed("dest")?);
     if let Some(what) = source.first_unknown().or(dest.first_unknown()) {
         return Ok(Performed::unknown(format!("fetches what depends on {what}")));
     }
-    let flag = |name: &str, default: bool| args.get(name).map_or(default, |v| bool::from_value(v).unwrap_or(default));
+    for (name, value) in [("source", source), ("dest", dest)] {
+        if matches!(value.reveal(), Value::List(_) | Value::Map(_)) {
+            return Ok(Performed::failed(format!("Invalid type supplied for {name} option, it must be a string")));
+        }
+    }
+    if at.run.live && !is_live(at, scope)? {
+        let mut returns = Map::new();
+        returns.insert("msg".into(), "check mode not (yet) supported for this module".into());
+        return Ok(Performed { status: crate::event::Status::Skipped, ..Performed::ok(returns) });
+    }
     let (source, dest) = (source.reveal().to_string(), dest.reveal().to_string());
     let target = target(at, scope)?;
     let slurp: Map = [(Value::str("src"), Value::str(&source))].into_iter().collect();
     let done = performed(send(at, scope, &target, "slurp", slurp).await?, target.delegate.clone());
-    if done.status == crate::event::Status::Failed && !flag("fail_on_missing", true) {
-        let mut returns = Map::new();
-        returns.insert("msg".into(), "the remote file does not exist, not transferring, ignored".into());
-        return Ok(Performed::ok(returns));
+    if done.status == crate::event::Status::Failed {
+        return Ok(not_fetched(done, flag(args, "fail_on_missing", true)));
     }
     let Some(encoded) = done.returns.get("content").and_then(Value::as_str) else { return Ok(done) };
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(encoded)
         .map_err(|e| Diagnostic::new(Kind::Failed, format!("`{source}` did not arrive whole")).note(e.to_string()))?;
-    let base = at.batch.instance.dir.join(&dest);
-    let path = match flag("flat", false) {
-        true if dest.ends_with('/') => base.join(Path::new(&source).file_name().unwrap_or_default()),
-        true => base,
-        false => base.join(at.host).join(source.trim_start_matches('/')),
+    let path = match goes_to(at, args, &source, &dest) {
+        Ok(path) => path,
+        Err(message) => return Ok(Performed::failed(message)),
     };
+    let hex = |digest: &[u8]| digest.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let checksum = hex(&sha1::Sha1::digest(&bytes));
     let mut returns = Map::new();
-    let checksum: String = sha1::Sha1::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
     returns.insert("dest".into(), path.display().to_string().into());
-    returns.insert("checksum".into(), checksum.into());
+    returns.insert("checksum".into(), checksum.as_str().into());
     let before = std::fs::read(&path).ok();
-    if before.as_deref() == Some(&bytes[..]) {
+    let changed = before.as_deref() != Some(&bytes[..]);
+    if changed {
+        returns.insert("remote_checksum".into(), checksum.into());
+        returns.insert("remote_md5sum".into(), Value::Null);
+    } else {
+        returns.insert("file".into(), source.into());
+    }
+    returns.insert("md5sum".into(), modules::host::digest::hex("md5", &bytes).into());
+    if !changed {
         return Ok(Performed::ok(returns));
     }
     let action = if before.is_some() { Action::Update } else { Action::Create };
@@ -311,4 +372,45 @@ pub(super) async fn fetch(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<
             .map_err(|e| Box::new(Diagnostic::new(Kind::System, format!("cannot write `{}`", path.display())).note(e.to_string())))?;
     }
     Ok(Performed { changed: Changed::Yes, changes: vec![change], ..Performed::ok(returns) })
+}
+
+fn flag(args: &Map, name: &str, default: bool) -> bool {
+    args.get(name).map_or(default, |v| bool::from_value(v).unwrap_or(default))
+}
+
+/// Where `fetch` puts a file; the error is why it cannot.
+fn goes_to(at: &At<'_>, args: &Map, source: &str, dest: &str) -> std::result::Result<PathBuf, String> {
+    let base = at.batch.instance.dir.join(dest);
+    if !flag(args, "flat", false) {
+        return Ok(base.join(at.host).join(source.trim_start_matches('/')));
+    }
+    if !dest.ends_with('/') {
+        let why = "dest is an existing directory, use a trailing slash if you want to fetch src into that directory";
+        return if base.is_dir() { Err(why.into()) } else { Ok(base) };
+    }
+    let path = base.join(Path::new(source).file_name().unwrap_or_default());
+    if path.is_dir() {
+        let why = "is an existing directory, use another path that does not point to an existing directory";
+        return Err(format!("calculated dest '{}' {why}", path.display()));
+    }
+    Ok(path)
+}
+
+/// The result of a `fetch` that could not read its file: what is missing may be allowed to be.
+fn not_fetched(mut done: Performed, fails: bool) -> Performed {
+    let said = done.message.clone().unwrap_or_default();
+    let plain = if said.starts_with("File not found") {
+        "the remote file does not exist"
+    } else if said.starts_with("Source is a directory") {
+        "remote file is a directory, fetch cannot work on directories"
+    } else {
+        return done;
+    };
+    if fails {
+        done.returns.insert("msg".into(), plain.into());
+        return done;
+    }
+    let mut returns = Map::new();
+    returns.insert("msg".into(), format!("{plain}, not transferring, ignored").into());
+    Performed::ok(returns)
 }

@@ -63,9 +63,9 @@ pub(super) async fn wait_for_connection(at: &At<'_>, scope: &HostScope, args: &M
     if !at.run.live {
         return Ok(Performed::ok(Map::new()));
     }
+    let (started, limit) = (Instant::now(), Duration::from_secs_f64(number("timeout", 600.0)));
     tokio::time::sleep(Duration::from_secs_f64(number("delay", 0.0))).await;
     let target = target(at, scope)?;
-    let (started, limit) = (Instant::now(), Duration::from_secs_f64(number("timeout", 600.0)));
     loop {
         at.run.remotes.reset(&target.connection).await;
         match at.run.remotes.raw(&target.connection, None, "true").await {

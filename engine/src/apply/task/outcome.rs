@@ -147,6 +147,9 @@ impl Outcome {
         {
             returns.insert("msg".into(), message.as_str().into());
         }
+        if !warnings.is_empty() {
+            returns.insert("warnings".into(), Value::list(warnings.iter().map(Value::str)));
+        }
         Outcome {
             status,
             changed,

@@ -44,7 +44,9 @@ impl Files<'_> {
     /// When the program refuses the content, or `validate` has no `%s`.
     pub fn validate(&mut self, content: &[u8], validate: &str) -> Result<(), Halt> {
         if !validate.contains("%s") {
-            return Err(Failure::new(format!("`validate` must contain %s, the place of the file to check: {validate}")).into());
+            return Err(Failure::new(format!("`validate` must contain %s, the place of the file to check: {validate}"))
+                .with("msg", format!("validate must contain %s: {validate}"))
+                .into());
         }
         let argv = words(validate).map_err(|why| Halt::failed(format!("cannot split `validate` into words: {why}: {validate}")))?;
         let directory = std::env::temp_dir();

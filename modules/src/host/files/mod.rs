@@ -3,6 +3,7 @@
 mod beside;
 mod converge;
 mod mode;
+mod nature;
 mod system;
 mod view;
 
@@ -10,6 +11,7 @@ mod view;
 mod tests;
 
 use super::Host;
+pub(crate) use nature::names as attribute_names;
 use std::path::PathBuf;
 pub(crate) use system::sync_directories;
 
