@@ -55,6 +55,8 @@ pub struct Options {
 pub struct Memory {
     /// Facts by their names without `ansible_`.
     pub facts: RwLock<Map>,
+    /// Those of them that came without `ansible_`: they are variables under that name.
+    pub plain: RwLock<BTreeSet<String>>,
     /// `set_fact` and registered results.
     pub set: RwLock<Map>,
     /// `include_vars`, as written.
@@ -214,6 +216,9 @@ impl Fleet {
         for (name, value) in facts {
             let text = name.to_string();
             let bare = text.strip_prefix("ansible_").unwrap_or(&text);
+            if bare == text {
+                write(&memory.plain).insert(text.clone());
+            }
             known.insert(Value::str(bare), value.clone());
         }
     }

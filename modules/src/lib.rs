@@ -22,6 +22,7 @@ pub mod foreign;
 pub mod genesis;
 pub mod get_url;
 pub mod getent;
+pub mod git;
 pub mod group;
 #[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "this is the code that touches the system"))]
 pub mod host;

@@ -20,6 +20,7 @@ pub const MODULES: &[Module] = &[
     crate::genesis::MODULE,
     crate::get_url::MODULE,
     crate::getent::MODULE,
+    crate::git::MODULE,
     crate::group::MODULE,
     crate::hostname::MODULE,
     crate::ini_file::MODULE,

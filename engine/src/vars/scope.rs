@@ -106,6 +106,12 @@ impl HostScope {
             {
                 return Some(Binding::Value(value.clone()));
             }
+            let memory = self.fleet.memory(host);
+            if read(&memory.plain).contains(name)
+                && let Some(value) = read(&memory.facts).get(name)
+            {
+                return Some(Binding::Value(value.clone()));
+            }
             if let Some(var) = self.fleet.layers(host).iter().rev().find_map(|layer| layer.get(name)) {
                 return Some(binding(var));
             }
@@ -141,6 +147,7 @@ impl Scope for HostScope {
             names.extend(read(&memory.set).keys().map(Value::to_string));
             names.extend(read(&memory.included).keys().cloned());
             names.extend(read(&memory.facts).keys().map(|k| format!("ansible_{k}")));
+            names.extend(read(&memory.plain).iter().cloned());
             names.extend(self.fleet.layers(host).iter().flat_map(|l| l.keys().cloned()));
         }
         names.sort();

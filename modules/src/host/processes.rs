@@ -65,6 +65,26 @@ impl Host {
         self.perform(&Command { cwd, ..Command::new(argv) })
     }
 
+    /// Carries a change out by programs, each of which must succeed. A plan records the change, and does not know any more
+    /// what is missing on the host: the programs may make it.
+    pub(crate) fn carry_out(&mut self, change: Change, steps: &[Command]) -> Result<(), Halt> {
+        if !self.is_live() && !steps.is_empty() {
+            self.overlay().run_unpredicted(&format!("the {} {}", change.kind, change.name));
+        }
+        self.record(change);
+        self.carry_out_quietly(steps)
+    }
+
+    /// Runs programs that are part of a change recorded elsewhere, or of none if they find nothing to do.
+    pub(crate) fn carry_out_quietly(&mut self, steps: &[Command]) -> Result<(), Halt> {
+        for step in steps {
+            if let Some(output) = self.perform(step)? {
+                output.require(&format!("`{}` failed", step.line()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Minutes east of UTC and the zone's abbreviation, as the host's clock shows time.
     pub fn time_zone(&mut self) -> (i64, String) {
         let zone = std::fs::read_link("/etc/localtime").ok();
