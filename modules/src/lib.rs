@@ -1,6 +1,7 @@
 //! What travels to the host: modules, host access, agent and wire format.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests look at the real system beside the host they test"))]
 
+pub mod acl;
 pub mod agent;
 pub mod apt;
 pub mod archive;
@@ -32,6 +33,7 @@ pub mod known_hosts;
 #[cfg(test)]
 mod laws;
 pub mod lineinfile;
+pub mod make;
 pub mod module;
 pub mod mount;
 pub mod package;

@@ -4,6 +4,7 @@ use crate::module::Module;
 
 /// Every module, by name.
 pub const MODULES: &[Module] = &[
+    crate::acl::MODULE,
     crate::apt::MODULE,
     crate::assemble::MODULE,
     crate::async_status::MODULE,
@@ -26,6 +27,7 @@ pub const MODULES: &[Module] = &[
     crate::ini_file::MODULE,
     crate::known_hosts::MODULE,
     crate::lineinfile::MODULE,
+    crate::make::MODULE,
     crate::mount::MODULE,
     crate::package::MODULE,
     crate::ping::MODULE,

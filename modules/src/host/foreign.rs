@@ -38,7 +38,8 @@ const PYTHONS: [&str; 4] = ["/usr/bin/python3", "/usr/local/bin/python3", "/usr/
 impl Host {
     /// Runs it; `None` in a plan, unless it is `aware` of check mode and the plan has changed nothing that it could look at.
     pub(crate) fn run_program(&mut self, program: &Program<'_>, aware: bool) -> Result<Option<Output>, Halt> {
-        if !self.is_live() && !(aware && self.overlay().is_pristine()) {
+        let may_run = self.is_live() || aware && self.overlay().is_pristine();
+        if !may_run {
             self.record(Change::new(Action::Run, "module", program.name));
             self.overlay().run_unpredicted(&format!("the module `{}`", program.name));
             return Ok(None);

@@ -15,6 +15,9 @@ use std::time::SystemTime;
 /// The largest content that a recorded change shows as text.
 const SHOWN: u64 = 256 << 10;
 
+/// The number of an account that was looked up.
+type Looked = Result<u32, Halt>;
+
 /// One difference: what a plan shows and how to end it.
 struct Step {
     /// The path without links on the way.
@@ -307,7 +310,7 @@ impl Files<'_> {
     }
 
     /// The numbers of the owner and group desired. A task that only looks warns of those that are not there.
-    fn accounts(&mut self, desired: &Desired) -> (Option<Result<u32, Halt>>, Option<Result<u32, Halt>>) {
+    fn accounts(&mut self, desired: &Desired) -> (Option<Looked>, Option<Looked>) {
         let owner = desired.owner.as_ref().map(|owner| self.host.names().owner(owner));
         let group = desired.group.as_ref().map(|group| self.host.names().owning_group(group));
         if self.host.looks_only {
