@@ -150,20 +150,33 @@ pub(super) fn argument(value: &Live) -> Result<Value, Error> {
     Ok(value)
 }
 
-/// A value as it prints.
+/// A value as an expression puts it into a template's text: tuples are lists there.
+pub(super) fn printed(value: &Live) -> Result<String, Error> {
+    match value.kind() {
+        ValueKind::String | ValueKind::Bytes => text_of(value),
+        _ => {
+            let mut out = String::new();
+            write(value, false, &mut out)?;
+            Ok(out)
+        }
+    }
+}
+
+/// A value as text.
 pub(super) fn text_of(value: &Live) -> Result<String, Error> {
     match value.kind() {
         ValueKind::String => Ok(value.as_str().unwrap_or_default().to_owned()),
         ValueKind::Bytes => Ok(String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()),
         _ => {
             let mut out = String::new();
-            write(value, &mut out)?;
+            write(value, true, &mut out)?;
             Ok(out)
         }
     }
 }
 
-fn write(value: &Live, out: &mut String) -> Result<(), Error> {
+/// Writes a value as Python would, with tuples as they are or as lists.
+fn write(value: &Live, tuples: bool, out: &mut String) -> Result<(), Error> {
     match value.kind() {
         ValueKind::Undefined => return Err(undefined()),
         ValueKind::Invalid => return Err(invalid(value)),
@@ -173,14 +186,14 @@ fn write(value: &Live, out: &mut String) -> Result<(), Error> {
         ValueKind::Number => out.push_str(&python_float(f64::try_from(value.clone())?)),
         ValueKind::String => out.push_str(&python_quoted(value.as_str().unwrap_or_default())),
         ValueKind::Bytes => out.push_str(&python_quoted(&String::from_utf8_lossy(value.as_bytes().unwrap_or_default()))),
-        ValueKind::Map => write_map(value, out)?,
-        _ if value.is_tuple() || super::filters::is_group(value) => {
-            write_items(value, out, '(')?;
+        ValueKind::Map => write_map(value, tuples, out)?,
+        _ if (value.is_tuple() && tuples) || super::filters::is_group(value) => {
+            write_items(value, tuples, out, '(')?;
             out.push_str(if value.len() == Some(1) { ",)" } else { ")" });
         }
         ValueKind::Iterable if is_nothing(value) => {}
         ValueKind::Seq | ValueKind::Iterable => {
-            write_items(value, out, '[')?;
+            write_items(value, tuples, out, '[')?;
             out.push(']');
         }
         _ if value.downcast_object_ref::<Undefined>().is_some() => return Err(undefined()),
@@ -189,26 +202,26 @@ fn write(value: &Live, out: &mut String) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_items(value: &Live, out: &mut String, open: char) -> Result<(), Error> {
+fn write_items(value: &Live, tuples: bool, out: &mut String, open: char) -> Result<(), Error> {
     out.push(open);
     for (i, item) in value.try_iter()?.checked().enumerate() {
         if i > 0 {
             out.push_str(", ");
         }
-        write(&item?, out)?;
+        write(&item?, tuples, out)?;
     }
     Ok(())
 }
 
-fn write_map(value: &Live, out: &mut String) -> Result<(), Error> {
+fn write_map(value: &Live, tuples: bool, out: &mut String) -> Result<(), Error> {
     out.push('{');
     for (i, (key, item)) in super::objects::pairs(value)?.into_iter().enumerate() {
         if i > 0 {
             out.push_str(", ");
         }
-        write(&key, out)?;
+        write(&key, tuples, out)?;
         out.push_str(": ");
-        write(&item, out)?;
+        write(&item, tuples, out)?;
     }
     out.push('}');
     Ok(())

@@ -167,7 +167,7 @@ pub(super) fn of_plugin(kind: &str, name: &str, error: Error) -> Error {
         (Some(problem), _) => problem.0.clone(),
         (None, e) if e.kind() == ErrorKind::UndefinedError || undefined_in_detail(e).is_some() => return error,
         (None, e) if matches!(e.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest) => unknown_name(e),
-        (None, e) => Diagnostic::new(Kind::Template, sentence(e)),
+        (None, e) => Diagnostic::new(Kind::Template, sentence(e)).said(e.detail().map_or_else(|| sentence(e), str::to_owned)),
     };
     carry(diagnostic.said_while(&format!("The {kind} plugin '{name}' failed")))
 }

@@ -4,11 +4,13 @@ pub(in crate::template) mod charset;
 pub(super) mod dates;
 pub(super) mod dice;
 mod dicts;
+mod durations;
 mod encoding;
 mod formats;
+mod keys;
 mod lists;
 mod maths;
-mod network;
+pub(super) mod network;
 pub(super) mod passwords;
 mod paths;
 mod patterns;
@@ -37,8 +39,10 @@ type Handing = fn(&mut State<'_, '_>, &Call) -> Result<Live, Error>;
 const PURE: &[&[(&str, Pure)]] = &[
     dates::FILTERS,
     dicts::FILTERS,
+    durations::FILTERS,
     encoding::FILTERS,
     formats::FILTERS,
+    keys::FILTERS,
     lists::FILTERS,
     maths::FILTERS,
     network::FILTERS,

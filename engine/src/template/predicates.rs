@@ -10,6 +10,8 @@ use modules::value::Value;
 use std::cmp::Ordering;
 use std::path::PathBuf;
 
+mod networks;
+
 type Test = fn(&Call) -> Result<bool, Error>;
 
 const TESTS: &[(&str, Test)] = &[
@@ -114,14 +116,18 @@ const TESTS: &[(&str, Test)] = &[
     ("ip_address", |c| text(c).map(|t| t.parse::<std::net::IpAddr>().is_ok())),
 ];
 
+fn all() -> impl Iterator<Item = &'static (&'static str, Test)> {
+    TESTS.iter().chain(networks::TESTS)
+}
+
 /// Every test's name.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    TESTS.iter().map(|(n, _)| *n).chain(["defined", "undefined", "filter", "test"])
+    all().map(|(n, _)| *n).chain(["defined", "undefined", "filter", "test"])
 }
 
 /// Adds them to an environment.
 pub(super) fn add(environment: &mut Environment<'static>) {
-    for (name, test) in TESTS {
+    for (name, test) in all() {
         let test = *test;
         environment.add_test(*name, move |args: Rest<ValueOrKwargs>| -> Result<bool, Error> {
             let call = Call::filter(args)?;
@@ -312,7 +318,7 @@ fn semantic(text: &str) -> (Vec<Piece>, bool, Vec<Piece>) {
     (pieces(release), pre.is_none(), pieces(pre.unwrap_or_default()))
 }
 
-fn loose(a: &str, b: &str) -> Ordering {
+pub(super) fn loose(a: &str, b: &str) -> Ordering {
     pieces(a).cmp(&pieces(b))
 }
 
@@ -345,7 +351,15 @@ fn version(call: &Call) -> Result<bool, Error> {
     let order = match kind.as_deref() {
         Some("semver" | "semantic") => semantic(&a).cmp(&semantic(&b)),
         Some("pep440") => python(&a).cmp(&python(&b)),
-        Some("strict" | "loose") | None => loose(&a, &b),
+        Some("strict" | "loose") | None => {
+            let differ = pieces(&a).into_iter().zip(pieces(&b)).find(|(x, y)| x != y);
+            if let Some((x, y)) = differ.filter(|(x, y)| std::mem::discriminant(x) != std::mem::discriminant(y)) {
+                let kind = |p: &Piece| if matches!(p, Piece::Word(_)) { "str" } else { "int" };
+                let words = format!("'<' not supported between instances of '{}' and '{}'", kind(&x), kind(&y));
+                return Err(refuse(format!("Version comparison failed: {words}: {a} and {b}")));
+            }
+            loose(&a, &b)
+        }
         Some(other) => return Err(refuse(format!("there is no way `{other}` to compare versions"))),
     };
     Ok(match operator.as_str() {

@@ -1,6 +1,6 @@
 //! Runs templates: one environment per syntax, templates compiled once, the value of a lone expression kept.
 
-use super::convert::{data, text_of};
+use super::convert::{data, printed};
 use super::errors::{diagnose, refuse, unreadable};
 use super::objects::{self, Undefined};
 use super::rewrite::{self, rewrite};
@@ -221,7 +221,8 @@ pub(super) fn file_of(name: &str) -> Option<(PathBuf, String)> {
 
 /// The file that `include`, `import` or `extends` names.
 fn found(name: &str, parent: &str) -> Option<(PathBuf, String)> {
-    let beside = file_of(parent).and_then(|(path, _)| path.parent().map(Path::to_owned));
+    let beside =
+        file_of(parent).and_then(|(path, _)| path.parent().map(Path::to_owned)).or_else(|| FOLDERS.with_borrow(|f| f.last().cloned()));
     let frame = Frame::running();
     let folders = frame.as_ref().map(|f| f.search_path("templates")).unwrap_or_default();
     folders.into_iter().chain(beside).find_map(|folder| {
@@ -234,13 +235,13 @@ fn found(name: &str, parent: &str) -> Option<(PathBuf, String)> {
             taint::secret();
         }
         let (_, body, _) = Syntax::of(source.text()).ok()?;
-        // The line break that ends a file is not part of what it says.
-        let body = body.strip_suffix('\n').map_or(body, |b| b.strip_suffix('\r').unwrap_or(b));
-        Some((path, body.to_owned()))
+        Some((path, without_last_break(body).to_owned()))
     })
 }
 
 thread_local! {
+    /// The folders of the template files that run, innermost last.
+    static FOLDERS: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
     static PRINTED: RefCell<Printed> = RefCell::default();
 }
 
@@ -252,6 +253,7 @@ struct Printed {
     count: usize,
     last: Option<Live>,
     length: usize,
+    text: String,
 }
 
 fn alone(value: Live) -> Live {
@@ -268,10 +270,15 @@ fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Live) -> std::resu
     }
     let text = match value.kind() {
         ValueKind::None => String::new(),
-        _ => text_of(value)?,
+        _ => printed(value)?,
     };
     PRINTED.with_borrow_mut(|p| {
+        // A macro's text is what its only expression printed: that value is what the macro says.
+        if p.count == 1 && p.length == text.len() && value.as_str().is_some() && p.text == text {
+            return;
+        }
         p.count += 1;
+        p.text.clone_from(&text);
         p.length = text.len();
         p.last = Some(value.clone());
     });
@@ -306,7 +313,8 @@ pub(super) fn is_template(text: &str) -> bool {
 /// Renders a text that stands at `place`: a lone expression gives its value, everything else text.
 pub(super) fn evaluate(text: &str, place: &Place, frame: &Arc<Frame>) -> Result<Live> {
     let kind = if text.contains('\\') { LITERAL } else { TEXT };
-    run(&Syntax::default(), &format!("{kind}{text}"), place, None, frame)
+    let value = run(&Syntax::default(), &format!("{kind}{}", without_last_break(text)), place, None, frame)?;
+    Ok(with_breaks(value, text, "\n"))
 }
 
 /// The same for an expression that stands alone, whose texts have Jinja's escapes.
@@ -316,7 +324,26 @@ pub(super) fn evaluate_expression(text: &str, place: &Place, frame: &Arc<Frame>)
 
 /// The same in another syntax. For a file, `file` is how many lines stand before the text.
 pub(super) fn evaluate_with(syntax: &Syntax, text: &str, place: &Place, file: Option<usize>, frame: &Arc<Frame>) -> Result<Live> {
-    run(syntax, &format!("{TEXT}{text}"), place, file, frame)
+    let value = run(syntax, &format!("{TEXT}{}", without_last_break(text)), place, file, frame)?;
+    Ok(with_breaks(value, text, &syntax.newline))
+}
+
+/// Jinja leaves out the line break that ends a template.
+fn without_last_break(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t))
+}
+
+fn breaks(text: &str) -> usize {
+    text[text.trim_end_matches(['\r', '\n']).len()..].matches('\n').count()
+}
+
+/// Ansible lets a text end with as many line breaks as its template.
+fn with_breaks(value: Live, template: &str, newline: &str) -> Live {
+    let Some(text) = value.as_str() else { return value };
+    match breaks(template).saturating_sub(breaks(text)) {
+        0 => value,
+        missing => Live::from(format!("{text}{}", newline.repeat(missing))),
+    }
 }
 
 /// Renders a template by the name that it has in the engine.
@@ -337,7 +364,15 @@ fn run(syntax: &Syntax, name: &str, place: &Place, file: Option<usize>, frame: &
             _ => Live::from(output),
         })
     };
-    frame.run(run).map_err(|e: Error| Box::new(diagnose(&e, place, file, frame)))
+    let folder = file.and_then(|_| place.source.path().parent());
+    if let Some(folder) = folder {
+        FOLDERS.with_borrow_mut(|f| f.push(folder.to_owned()));
+    }
+    let result = frame.run(run);
+    if folder.is_some() {
+        FOLDERS.with_borrow_mut(Vec::pop);
+    }
+    result.map_err(|e: Error| Box::new(diagnose(&e, place, file, frame)))
 }
 
 /// Whether a template that stands at `place` can be read.
@@ -405,7 +440,7 @@ pub(super) fn file(text: &str, options: &[(&str, String)], place: &Place, frame:
         let value = evaluate_with(&syntax, &body, place, Some(lines), frame)?;
         match value.kind() {
             ValueKind::None => Ok(Live::from("")),
-            _ => text_of(&value).map(Live::from).map_err(|e| Box::new(diagnose(&e, place, Some(lines), frame))),
+            _ => printed(&value).map(Live::from).map_err(|e| Box::new(diagnose(&e, place, Some(lines), frame))),
         }
     })
 }

@@ -327,7 +327,7 @@ impl Rewriter<'_> {
                 Expr::GetItem(g) => &g.expr,
                 _ => break,
             };
-            if matches!(inner, Expr::GetAttr(_) | Expr::GetItem(_) | Expr::Var(_)) {
+            if matches!(inner, Expr::GetAttr(_) | Expr::GetItem(_) | Expr::Var(_) | Expr::Filter(_)) {
                 self.wrap(CHAIN, start(inner), end(inner));
             }
             current = inner;

@@ -64,16 +64,12 @@ fn combine(value: &Value, call: &Call) -> Result<Value, Error> {
     if !["replace", "keep", "append", "prepend", "append_rp", "prepend_rp"].contains(&lists.as_str()) {
         return Err(refuse(format!("`{lists}` is no way to merge lists")));
     }
-    let mut all = Vec::new();
-    fn collect(value: &Value, out: &mut Vec<Value>) {
-        match value {
-            Value::List(l) => l.iter().for_each(|v| collect(v, out)),
-            Value::Null => {}
-            v => out.push(v.clone()),
-        }
-    }
-    collect(value, &mut all);
-    call.all()?.iter().for_each(|v| collect(v, &mut all));
+    let terms = std::iter::once(value.clone()).chain(call.all()?);
+    let one_level = terms.flat_map(|term| match term {
+        Value::List(many) => many.to_vec(),
+        one => vec![one],
+    });
+    let all: Vec<Value> = one_level.filter(|v| *v != Value::Null).collect();
     let mut result = Map::new();
     for other in &all {
         let Some(over) = other.as_map() else {

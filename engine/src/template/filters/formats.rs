@@ -45,13 +45,37 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
     }),
     ("to_yaml", |v, c| {
         let block = c.flag_or_none(usize::MAX, "default_flow_style")?.map(|flow| !flow);
-        Ok(Value::from(layout(c, 2, block)?.text(v)))
+        yaml_text(v, c, &layout(c, 2, block)?)
     }),
     ("to_nice_yaml", |v, c| {
         let indent = c.int(0, "indent")?.unwrap_or(4);
-        Ok(Value::from(layout(c, indent, Some(true))?.text(v)))
+        yaml_text(v, c, &layout(c, indent, Some(true))?)
     }),
 ];
+
+/// What PyYAML's dumper takes.
+const OF_YAML: [&str; 13] = [
+    "indent",
+    "width",
+    "sort_keys",
+    "default_flow_style",
+    "default_style",
+    "canonical",
+    "explicit_start",
+    "explicit_end",
+    "allow_unicode",
+    "line_break",
+    "encoding",
+    "version",
+    "tags",
+];
+
+fn yaml_text(value: &Value, call: &Call, layout: &yaml::Layout) -> Result<Value, Error> {
+    if let Some((name, _)) = call.named.iter().find(|(name, _)| !OF_YAML.contains(&name.as_str()) && name != "vault_behavior") {
+        return Err(refuse(format!("there is no argument '{name}': got an unexpected keyword argument")));
+    }
+    Ok(Value::from(if flag(call, "canonical", false)? { yaml::canonical(value) } else { layout.text(value) }))
+}
 
 fn layout(call: &Call, indent: i64, block: Option<bool>) -> Result<yaml::Layout, Error> {
     let indent = call.int(usize::MAX, "indent")?.unwrap_or(indent);
@@ -60,6 +84,7 @@ fn layout(call: &Call, indent: i64, block: Option<bool>) -> Result<yaml::Layout,
         width: call.int(usize::MAX, "width")?.and_then(|w| usize::try_from(w).ok()).unwrap_or(80),
         sorted: flag(call, "sort_keys", true)?,
         block,
+        style: call.text(usize::MAX, "default_style")?.and_then(|s| s.chars().next()),
         start: flag(call, "explicit_start", false)?,
         end: flag(call, "explicit_end", false)?,
     })

@@ -1,6 +1,7 @@
 //! Filters on network addresses, as the collection `ansible.utils` has them.
 
-mod address;
+pub(in crate::template) mod address;
+mod forms;
 mod hardware;
 mod queries;
 
@@ -40,6 +41,9 @@ pub(super) const FILTERS: &[(&str, Pure)] = &[
         let bytes = [24, 16, 8, 0].map(|shift| format!("{:02x}", (address.value >> shift) & 255));
         Ok(Value::from(bytes.join(&delimiter)))
     }),
+    ("usable_range", forms::usable_range),
+    ("ipcut", forms::ipcut),
+    ("ipv6form", forms::ipv6form),
     ("slaac", hardware::slaac),
     ("hwaddr", hardware::hwaddr),
     ("macaddr", hardware::hwaddr),

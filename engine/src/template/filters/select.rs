@@ -302,14 +302,21 @@ fn groupby(_: &mut State<'_, '_>, call: &Call) -> Result<Live, Error> {
 
 fn extract(_: &mut State<'_, '_>, call: &Call) -> Result<Live, Error> {
     let container = call.arg(0, "container").ok_or_else(|| refuse("extract needs a container"))?;
+    if is_undefined(container) {
+        return Ok(Live::UNDEFINED);
+    }
     let mut found = container.get_item(&call.value)?;
     if let Some(more) = call.arg(1, "morekeys").filter(|m| !m.is_none()) {
         match more.kind() {
             ValueKind::Seq | ValueKind::Iterable => {
                 for key in more.try_iter()?.checked() {
+                    if is_undefined(&found) {
+                        return Ok(Live::UNDEFINED);
+                    }
                     found = found.get_item(&key?)?;
                 }
             }
+            _ if is_undefined(&found) => {}
             _ => found = found.get_item(more)?,
         }
     }

@@ -2,7 +2,6 @@
 
 use super::Pure;
 use crate::template::call::Call;
-use crate::template::convert::live;
 use crate::template::errors::refuse;
 use minijinja::Error;
 use modules::value::Value;
@@ -123,6 +122,9 @@ fn split_blanks(text: &str, most: usize) -> Vec<&str> {
 }
 
 fn indent(value: &Value, call: &Call) -> Result<Value, Error> {
+    if *value == Value::Null {
+        return Err(refuse("there is no text to indent, but None"));
+    }
     let pad = match call.data(0, "width")? {
         Some(Value::Str(s)) => s.to_string(),
         Some(v) => " ".repeat(usize::try_from(crate::template::call::int(&v).unwrap_or(4)).unwrap_or(0)),
@@ -292,7 +294,10 @@ pub(in crate::template) fn quoted(text: &str) -> String {
 
 fn format(value: &Value, call: &Call) -> Result<Value, Error> {
     let args: Vec<_> = match call.named.is_empty() {
-        true => call.all()?.into_iter().map(live).collect(),
+        true => {
+            call.all()?;
+            call.positions.clone()
+        }
         false => vec![crate::template::objects::dict(call.named.iter().map(|(k, v)| (minijinja::Value::from(k.as_str()), v.clone())))],
     };
     crate::template::operators::percent(&value.to_string(), &args).map(Value::from)

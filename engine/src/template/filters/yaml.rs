@@ -13,6 +13,8 @@ pub(super) struct Layout {
     pub(super) sorted: bool,
     /// Block style; nothing means flow style for containers without containers.
     pub(super) block: Option<bool>,
+    /// How texts are written: `"`, `'`, `|` or `>`; nothing means as plainly as possible.
+    pub(super) style: Option<char>,
     /// `---` first.
     pub(super) start: bool,
     /// `...` last.
@@ -170,7 +172,16 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, text: &str, indent: usize, key: bool, flow: bool) {
-        match style(text, flow || key) {
+        let block = matches!(self.layout.style, Some('|' | '>')) && !flow && !key && text.chars().all(|c| is_printable(c) || c == '\n');
+        if let Some(mark) = self.layout.style.filter(|_| block) {
+            return self.block(mark, text, indent);
+        }
+        let style = match self.layout.style {
+            Some('\'') => Style::Single,
+            Some(_) => Style::Double,
+            None => style(text, flow || key),
+        };
+        match style {
             Style::Plain => self.folded(text, indent, !key),
             Style::Single if !(key && text.contains('\n')) => {
                 self.put("'");
@@ -178,6 +189,24 @@ impl Writer<'_> {
                 self.put("'");
             }
             _ => self.double(text, indent, !key),
+        }
+    }
+
+    /// A block scalar: `|-` and the lines beneath.
+    fn block(&mut self, mark: char, text: &str, indent: usize) {
+        self.put(&mark.to_string());
+        if text.starts_with([' ', '\n']) {
+            self.put(&self.layout.indent.to_string());
+        }
+        match (text.ends_with('\n'), text.ends_with("\n\n") || text == "\n") {
+            (false, _) => self.put("-"),
+            (true, true) => self.put("+"),
+            (true, false) => {}
+        }
+        let body = text.strip_suffix('\n').unwrap_or(text);
+        for line in body.split('\n') {
+            self.line(if line.is_empty() { 0 } else { indent });
+            self.put(line);
         }
     }
 
@@ -256,6 +285,48 @@ impl Writer<'_> {
             self.put(&escaped);
         }
         self.put("\"");
+    }
+}
+
+/// A value in canonical form: every value with its tag, every text between double quotes.
+pub(super) fn canonical(value: &Value) -> String {
+    let mut out = String::from("---\n");
+    write_canonical(value, 0, &mut out);
+    out.push('\n');
+    out
+}
+
+fn write_canonical(value: &Value, depth: usize, out: &mut String) {
+    let inner = "  ".repeat(depth + 1);
+    let scalar = |tag: &str, text: &str| format!("!!{tag} {}", serde_json::Value::from(text));
+    match value {
+        Value::Null => out.push_str(&scalar("null", "null")),
+        Value::Bool(b) => out.push_str(&scalar("bool", &b.to_string())),
+        Value::Int(i) => out.push_str(&scalar("int", &i.to_string())),
+        Value::Float(f) => out.push_str(&scalar("float", &exponent(&python_float(*f)))),
+        Value::List(items) => {
+            out.push_str("!!seq [\n");
+            for item in items.iter() {
+                out.push_str(&inner);
+                write_canonical(item, depth + 1, out);
+                out.push_str(",\n");
+            }
+            out.push_str(&format!("{}]", "  ".repeat(depth)));
+        }
+        Value::Map(map) => {
+            out.push_str("!!map {\n");
+            let mut pairs: Vec<_> = map.iter().collect();
+            pairs.sort_by(|a, b| order(a.0, b.0));
+            for (key, item) in pairs {
+                out.push_str(&format!("{inner}? "));
+                write_canonical(key, depth + 1, out);
+                out.push_str(&format!("\n{inner}: "));
+                write_canonical(item, depth + 1, out);
+                out.push_str(",\n");
+            }
+            out.push_str(&format!("{}}}", "  ".repeat(depth)));
+        }
+        other => out.push_str(&scalar("str", &other.to_string())),
     }
 }
 
