@@ -44,7 +44,8 @@ const ROLE: &[(&str, &str)] = &[
          - debug: {msg: \"{{ shop_status.stdout }} of {{ shop_owner }}\"}\n  when: shop_mode is defined\n",
     ),
     ("roles/shop/tasks/setup-Debian.yml", "- apt: {name: \"{{ shop_package }}\"}\n"),
-    ("roles/shop/handlers/main.yml", "- name: restart shop\n  service: {name: shop, state: restarted}\n"),
+    ("roles/shop/handlers/main.yml", "- import_tasks: service.yml\n"),
+    ("roles/shop/handlers/service.yml", "- name: restart shop\n  service: {name: shop, state: restarted}\n"),
     (
         "roles/shop/templates/shop.conf.j2",
         "{% for host in groups['all'] %}\n{{ host }} {{ hostvars[host].ansible_host | default('') }} {{ shop_port }}\n{% endfor %}\n",
@@ -56,14 +57,14 @@ fn what_is_right_gives_no_finding() {
     let folder = folder(ROLE);
     assert_snapshot!(check(folder.path(), &["roles/shop"]), @r"
     exit 0
-    8 tasks in 7 files: nothing wrong
+    9 tasks in 8 files: nothing wrong
     ");
     let site = "- hosts: all\n  roles:\n    - {role: shop, shop_owner: ann, shop_mode: open}\n";
     std::fs::write(folder.path().join("site.yaml"), site).unwrap();
     std::fs::write(folder.path().join("hosts"), "web1\n").unwrap();
     assert_snapshot!(check(folder.path(), &["-i", "hosts"]), @r"
     exit 0
-    8 tasks in 8 files: nothing wrong
+    9 tasks in 9 files: nothing wrong
     ");
 }
 

@@ -1,10 +1,11 @@
 //! The way through playbooks, plays, roles and files of tasks: each is read once a play.
 
 use super::names::Names;
+use super::tasks::argument;
 use super::{Finding, Weight, is_role};
 use crate::error::Diagnostic;
 use crate::graph::check::{has_template, readable_variables};
-use crate::playbook::{Item, Keywords, Loader, Play, PlayItem, Role, Vars};
+use crate::playbook::{Item, Keywords, Loader, Play, PlayItem, Role, Task, Vars, short_name};
 use crate::source::Place;
 use crate::template::Templates;
 use crate::yaml::Node;
@@ -34,6 +35,8 @@ pub(super) struct Stage {
     pub(super) notified: Vec<(String, Place)>,
     /// Some handlers cannot be known.
     pub(super) open: bool,
+    /// Files whose handlers' names are known.
+    pub(super) read_names: HashSet<PathBuf>,
     /// What was read: files of tasks, and roles with their entry.
     pub(super) read: HashSet<PathBuf>,
 }
@@ -161,6 +164,11 @@ impl<'a> Survey<'a> {
 
     /// Handlers are tasks with names that others notify.
     pub(super) fn handlers(&mut self, items: &[Item], ground: &Ground, stage: &mut Stage) {
+        self.handler_names(items, ground, stage);
+        self.items(items, ground, stage);
+    }
+
+    fn handler_names(&mut self, items: &[Item], ground: &Ground, stage: &mut Stage) {
         let mut open: Vec<&Item> = items.iter().collect();
         while let Some(item) = open.pop() {
             match item {
@@ -171,12 +179,26 @@ impl<'a> Survey<'a> {
                         stage.open |= has_template(&name);
                         stage.handlers.extend(name.as_str().map(str::to_owned));
                     }
-                    // Handlers that include others bring names that are not read here.
-                    stage.open |= crate::playbook::short_name(&task.action.module).starts_with("include");
+                    match short_name(&task.action.module) {
+                        "import_tasks" => self.imported_handlers(task, ground, stage),
+                        // They bring names that only a run knows.
+                        module => stage.open |= module.starts_with("include"),
+                    }
                 }
             }
         }
-        self.items(items, ground, stage);
+    }
+
+    fn imported_handlers(&mut self, task: &Task, ground: &Ground, stage: &mut Stage) {
+        let Some(file) = argument(task, "file").or(task.action.free_form.as_ref()) else { return };
+        for path in self.matching(file, "handlers", ground, stage) {
+            let (items, _) = self.loader.survey_tasks(&path);
+            let mut ground = ground.clone();
+            ground.dirs.push(folder(&path));
+            if stage.read_names.insert(path) {
+                self.handler_names(&items, &ground, stage);
+            }
+        }
     }
 
     /// Every name that is notified must be that of a handler.

@@ -178,6 +178,7 @@ impl Survey<'_> {
     }
 }
 
-fn argument<'t>(task: &'t Task, name: &str) -> Option<&'t Node> {
+/// An argument of a task as written.
+pub(super) fn argument<'t>(task: &'t Task, name: &str) -> Option<&'t Node> {
     task.action.args.iter().find(|(key, _)| key == name).map(|(_, node)| node)
 }
