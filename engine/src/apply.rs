@@ -15,6 +15,7 @@ use crate::playbook::{Keywords, Play, PlayItem, Vars};
 use crate::remote::Remotes;
 use crate::template::Templates;
 use crate::vars::{Fleet, HostScope};
+pub use play::{Ask, Prompts};
 pub use progress::{Counts, Gone, Progress};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub lockstep: bool,
     /// Whether tasks that only check see the host as it is, as Ansible's do, and not as earlier ones would leave it.
     pub forgetful: bool,
+    /// Who answers `vars_prompt`.
+    pub prompts: Prompts,
 }
 
 /// One run over playbooks.
@@ -280,7 +283,8 @@ impl Run {
 
     /// Reads the inventory anew; what tasks added stays.
     fn refresh_inventory(&self) -> Result<()> {
-        let read = crate::inventory::Inventory::read_with(&self.inventory_sources, self.templates.vault());
+        let reading = crate::vars::read(&self.fleet.inventory).reading.clone();
+        let read = crate::inventory::Inventory::read_with(&self.inventory_sources, &reading);
         let mut inventory = read.map_err(|mut errors| Box::new(errors.swap_remove(0)))?;
         let grown = crate::vars::lock(&self.grown);
         for more in grown.iter() {

@@ -1,5 +1,6 @@
 //! Inventories: hosts, groups, their variables, and the patterns that select among them.
 
+mod computed;
 mod draft;
 mod files;
 mod ini;
@@ -19,6 +20,7 @@ use files::Folders;
 use indexmap::{IndexMap, IndexSet};
 use modules::value::Value;
 pub(crate) use pattern::is_like;
+pub use show::View;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -59,19 +61,38 @@ pub struct Inventory {
     pub sources: Vec<PathBuf>,
     /// Warnings met while reading.
     pub warnings: Vec<Diagnostic>,
+    /// How it was read.
+    pub reading: Reading,
     /// `group_vars/` and `host_vars/` beside the sources, for groups and hosts that tasks add later.
     folders: Vec<Folders>,
     /// What follows from `groups`; emptied whenever they change.
     index: OnceLock<Index>,
 }
 
+/// How inventories are read, as options and `ansible.cfg` say.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Opens encrypted files.
+    pub vault: Arc<Vault>,
+    /// `hash_behaviour = merge`: dictionaries that several sources give are one.
+    pub merge: bool,
+    /// Extra variables, for inventories that are computed with them.
+    pub extra: Arc<modules::value::Map>,
+    /// Whether a source that cannot be read is left out with a warning, as Ansible does it.
+    pub lenient: bool,
+    /// `any_unparsed_is_failed`: no source may be left out.
+    pub needs_all: bool,
+    /// `unparsed_is_failed`: at least one source must be read.
+    pub needs_one: bool,
+}
+
 /// One host.
 #[derive(Debug, Clone, Default)]
 pub struct Host {
     /// Variables from the inventory itself.
-    pub vars: Vars,
+    pub vars: Arc<Vars>,
     /// Variables from `host_vars/` beside the inventory.
-    pub files: Vars,
+    pub files: Arc<Vars>,
     /// Groups that list it themselves, in order; without `all`.
     pub groups: IndexSet<String>,
     /// The inventory source that mentioned it first; none for hosts that tasks add.
@@ -86,16 +107,16 @@ pub struct Group {
     /// Groups that it contains.
     pub children: IndexSet<String>,
     /// Variables from the inventory itself.
-    pub vars: Vars,
+    pub vars: Arc<Vars>,
     /// Variables from `group_vars/` beside the inventory.
-    pub files: Vars,
+    pub files: Arc<Vars>,
     /// `ansible_group_priority`, 1 unless set.
     pub priority: i64,
 }
 
 impl Default for Group {
     fn default() -> Group {
-        Group { hosts: IndexSet::new(), children: IndexSet::new(), vars: Vars::new(), files: Vars::new(), priority: 1 }
+        Group { hosts: IndexSet::new(), children: IndexSet::new(), vars: Arc::default(), files: Arc::default(), priority: 1 }
     }
 }
 
@@ -108,6 +129,7 @@ impl Default for Inventory {
             groups: IndexMap::from([("all".to_owned(), all), ("ungrouped".to_owned(), Group::default())]),
             sources: Vec::new(),
             warnings: Vec::new(),
+            reading: Reading::default(),
             folders: Vec::new(),
             index: OnceLock::new(),
         }
@@ -155,15 +177,15 @@ impl Inventory {
     /// Reads inventories (`-i`): files in YAML or INI, folders, executable scripts, comma lists (`a,b,`). Merged in order.
     /// Without any: only the implicit `localhost`.
     pub fn read(sources: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
-        Inventory::read_with(sources, &Arc::default())
+        Inventory::read_with(sources, &Reading::default())
     }
 
-    /// The same, with encrypted files opened by these passwords.
+    /// The same, with settings and passwords.
     ///
     /// # Errors
     /// As for [`Inventory::read`].
-    pub fn read_with(sources: &[String], vault: &Arc<Vault>) -> Result<Inventory, Vec<Diagnostic>> {
-        sources::read(sources, vault)
+    pub fn read_with(sources: &[String], reading: &Reading) -> Result<Inventory, Vec<Diagnostic>> {
+        sources::read(sources, reading)
     }
 
     fn index(&self) -> &Index {
@@ -203,14 +225,15 @@ impl Inventory {
     /// Layers of variables of a host in Ansible's order, weakest first: `all` inline, groups inline (by depth, priority,
     /// name), `all` files, groups' files, host inline, host files; `playbook_dir`'s group_vars and host_vars, where given,
     /// come after those beside the inventory on each level.
-    pub fn variables(&self, host: &str, playbook_dir: Option<&PlaybookVars>) -> Vec<Vars> {
+    pub fn variables(&self, host: &str, playbook_dir: Option<&PlaybookVars>) -> Vec<Arc<Vars>> {
         let depth = |name: &String| self.index().depth.get(name).copied().unwrap_or_default();
         let mut groups: Vec<(&String, &Group)> = self.groups_of(host).iter().filter_map(|g| self.groups.get_key_value(g)).collect();
         groups.sort_by_cached_key(|(name, group)| (depth(name), group.priority, (*name).clone()));
         let all = self.groups.get_key_value("all");
-        let beside = |vars: fn(&PlaybookVars) -> &IndexMap<String, Vars>, name: &str| playbook_dir.and_then(|p| vars(p).get(name)).cloned();
+        let beside =
+            |vars: fn(&PlaybookVars) -> &IndexMap<String, Arc<Vars>>, name: &str| playbook_dir.and_then(|p| vars(p).get(name)).cloned();
 
-        let mut layers: Vec<Vars> = all.iter().chain(&groups).map(|(_, g)| g.vars.clone()).collect();
+        let mut layers: Vec<Arc<Vars>> = all.iter().chain(&groups).map(|(_, g)| g.vars.clone()).collect();
         for part in [all.as_slice(), groups.as_slice()] {
             layers.extend(part.iter().map(|(_, g)| g.files.clone()));
             layers.extend(part.iter().filter_map(|(name, _)| beside(|p| &p.groups, name)));
@@ -225,10 +248,10 @@ impl Inventory {
         layers
     }
 
-    fn implicit_local(&self, name: &str) -> Vec<Vars> {
-        let mut layers = vec![Vars::from([("ansible_connection".to_owned(), Var::Data(Value::str("local")))])];
+    fn implicit_local(&self, name: &str) -> Vec<Arc<Vars>> {
+        let mut layers = vec![Arc::new(Vars::from([("ansible_connection".to_owned(), Var::Data(Value::str("local")))]))];
         // Their errors were met when the inventory was read, if they matter to it.
-        layers.extend(self.folders.iter().filter_map(|f| f.host(name, &mut Vec::new()).ok()));
+        layers.extend(self.folders.iter().filter_map(|f| f.host(name, &mut Vec::new()).ok()).map(Arc::new));
         layers
     }
 
@@ -237,7 +260,7 @@ impl Inventory {
         let mut new = !self.hosts.contains_key(name);
         if new {
             let files = self.read_later(|folders, warnings| folders.host(name, warnings));
-            self.hosts.insert(name.to_owned(), Host { files, ..Host::default() });
+            self.hosts.insert(name.to_owned(), Host { files: Arc::new(files), ..Host::default() });
         }
         for group in groups {
             new |= self.add_to_group(name, group, &[]);
@@ -248,7 +271,7 @@ impl Inventory {
         if let Some(host) = self.hosts.get_mut(name) {
             for (key, var) in vars {
                 new |= host.vars.get(&key).is_none_or(|old| old.raw() != var.raw());
-                host.vars.insert(key, var);
+                Arc::make_mut(&mut host.vars).insert(key, var);
             }
         }
         new
@@ -284,7 +307,7 @@ impl Inventory {
     fn ensure_group(&mut self, name: &str) {
         if !self.groups.contains_key(name) {
             let files = self.read_later(|folders, warnings| folders.group(name, warnings));
-            self.groups.insert(name.to_owned(), Group { files, ..Group::default() });
+            self.groups.insert(name.to_owned(), Group { files: Arc::new(files), ..Group::default() });
             self.index.take();
         }
     }
@@ -328,9 +351,9 @@ impl Inventory {
 #[derive(Debug, Clone, Default)]
 pub struct PlaybookVars {
     /// By group.
-    pub groups: IndexMap<String, Vars>,
+    pub groups: IndexMap<String, Arc<Vars>>,
     /// By host.
-    pub hosts: IndexMap<String, Vars>,
+    pub hosts: IndexMap<String, Arc<Vars>>,
     /// Warnings met while reading.
     pub warnings: Vec<Diagnostic>,
 }

@@ -184,6 +184,8 @@ pub struct Task {
     pub background: Option<Node>,
     /// `poll` in seconds.
     pub poll: Option<Node>,
+    /// Whether the program added it itself.
+    pub own: bool,
 }
 
 /// A module call as written.

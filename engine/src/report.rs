@@ -2,6 +2,7 @@
 
 pub mod familiar;
 pub mod live;
+pub mod minimal;
 pub mod paint;
 pub mod plan_text;
 

@@ -171,6 +171,11 @@ pub fn encoded(text: &str, encoding: &str) -> Result<Vec<u8>> {
     filters::charset::encoded(text, encoding).map_err(wrong)
 }
 
+/// A value in YAML, as Ansible's programs print it: block style, keys sorted.
+pub fn to_yaml(value: &Value) -> String {
+    filters::yaml::Layout { indent: 2, width: 80, sorted: true, block: Some(true), style: None, start: false, end: false }.text(value)
+}
+
 /// What a condition says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {

@@ -1,6 +1,8 @@
 //! Variables of a run: what each host knows, and which of the 22 levels answers for a name.
 
+mod cache;
 mod magic;
+pub(crate) mod merge;
 mod scope;
 
 use crate::error::{Diagnostic, Result};
@@ -9,6 +11,7 @@ use crate::playbook::{self, Play, Role};
 use crate::template::Binding;
 use crate::vault::Vault;
 use crate::yaml::Node;
+pub use cache::FactCache;
 use indexmap::IndexMap;
 pub(crate) use magic::NAMES as MAGIC;
 use modules::value::{Map, Value};
@@ -28,8 +31,11 @@ pub struct Fleet {
     /// What magic variables say of the program's options.
     pub options: Options,
     memories: RwLock<HashMap<String, Arc<Memory>>>,
-    layers: Mutex<HashMap<String, Arc<Vec<crate::inventory::Vars>>>>,
+    layers: Mutex<HashMap<String, Layers>>,
 }
+
+/// The inventory's variables of a host, weakest first.
+type Layers = Arc<Vec<Arc<crate::inventory::Vars>>>;
 
 /// Options of the run that playbooks can see.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +54,26 @@ pub struct Options {
     pub skip_tags: Vec<String>,
     /// `ansible_limit`.
     pub limit: Option<String>,
+    /// `hash_behaviour = merge`: dictionaries of several levels are one.
+    pub merge: bool,
+    /// `gathering`: which plays gather facts.
+    pub gathering: Gathering,
+    /// `inject_facts_as_vars = False`: facts are in `ansible_facts` only.
+    pub hides_facts: bool,
+    /// Where facts outlive the run.
+    pub cache: Option<FactCache>,
+}
+
+/// Which plays gather facts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gathering {
+    /// All that do not say otherwise.
+    #[default]
+    Implicit,
+    /// Those that say so.
+    Explicit,
+    /// As implicit, but not for hosts whose facts are known.
+    Smart,
 }
 
 /// What a run has learnt of one host.
@@ -55,12 +81,50 @@ pub struct Options {
 pub struct Memory {
     /// Facts by their names without `ansible_`.
     pub facts: RwLock<Map>,
-    /// Those of them that came without `ansible_`: they are variables under that name.
+    /// Which of these are known by that name, not with `ansible_` before it.
     pub plain: RwLock<BTreeSet<String>>,
     /// `set_fact` and registered results.
     pub set: RwLock<Map>,
     /// `include_vars`, as written.
     pub included: RwLock<IndexMap<String, Node>>,
+}
+
+impl Memory {
+    fn learn(&self, facts: &Map) {
+        let (mut known, mut plain) = (write(&self.facts), write(&self.plain));
+        for (name, value) in facts {
+            let text = name.to_string();
+            match text.strip_prefix("ansible_") {
+                Some(bare) => {
+                    plain.remove(bare);
+                    known.insert(Value::str(bare), value.clone());
+                }
+                None => {
+                    plain.insert(text);
+                    known.insert(name.clone(), value.clone());
+                }
+            }
+        }
+    }
+
+    /// Facts by the names that they were learnt with.
+    fn by_name(&self) -> Map {
+        let plain = read(&self.plain);
+        let name = |bare: &Value| match plain.contains(&bare.to_string()) {
+            true => bare.clone(),
+            false => Value::from(format!("ansible_{bare}")),
+        };
+        read(&self.facts).iter().map(|(bare, value)| (name(bare), value.clone())).collect()
+    }
+
+    /// The fact that a variable of this name stands for.
+    fn fact(&self, name: &str) -> Option<Value> {
+        let plain = read(&self.plain);
+        if let Some(bare) = name.strip_prefix("ansible_").filter(|bare| !plain.contains(*bare)) {
+            return read(&self.facts).get(bare).cloned();
+        }
+        plain.contains(name).then(|| read(&self.facts).get(name).cloned()).flatten()
+    }
 }
 
 /// A role in use: its variables as this use sees them, and the role that uses it.
@@ -82,6 +146,18 @@ pub struct RoleInstance {
     pub dependency: bool,
     /// The first use in the play that asks for just the same: hosts on which that one ran leave this one out.
     pub first: Option<Arc<RoleInstance>>,
+    /// The roles that it depends on, also by way of others, the strongest last.
+    pub dependencies: RwLock<Vec<Arc<Role>>>,
+}
+
+impl RoleInstance {
+    /// Notes a role that this one depends on; so do those that depend on this one.
+    pub fn depends_on(&self, role: &Arc<Role>) {
+        write(&self.dependencies).push(role.clone());
+        if let Some(parent) = self.parent.as_ref().filter(|_| self.dependency) {
+            parent.depends_on(role);
+        }
+    }
 }
 
 /// One use of a role in a play.
@@ -182,11 +258,15 @@ impl Fleet {
         if let Some(memory) = read(&self.memories).get(host) {
             return memory.clone();
         }
-        write(&self.memories).entry(host.to_string()).or_default().clone()
+        let memory = Memory::default();
+        if let Some(facts) = self.options.cache.as_ref().and_then(|cache| cache.load(host)) {
+            memory.learn(&facts);
+        }
+        write(&self.memories).entry(host.to_string()).or_insert_with(|| Arc::new(memory)).clone()
     }
 
     /// The inventory's variables of a host, weakest layer first.
-    pub fn layers(&self, host: &str) -> Arc<Vec<crate::inventory::Vars>> {
+    pub fn layers(&self, host: &str) -> Layers {
         if let Some(found) = lock(&self.layers).get(host) {
             return found.clone();
         }
@@ -212,14 +292,22 @@ impl Fleet {
     /// Remembers facts as a module returned them (with or without `ansible_`).
     pub fn learn(&self, host: &str, facts: &Map) {
         let memory = self.memory(host);
-        let mut known = write(&memory.facts);
-        for (name, value) in facts {
-            let text = name.to_string();
-            let bare = text.strip_prefix("ansible_").unwrap_or(&text);
-            if bare == text {
-                write(&memory.plain).insert(text.clone());
-            }
-            known.insert(Value::str(bare), value.clone());
+        memory.learn(facts);
+        self.keep_facts(host, &memory);
+    }
+
+    /// Forgets the facts of a host, also those that outlive the run.
+    pub fn forget(&self, host: &str) {
+        let memory = self.memory(host);
+        write(&memory.facts).clear();
+        write(&memory.plain).clear();
+        self.keep_facts(host, &memory);
+    }
+
+    fn keep_facts(&self, host: &str, memory: &Memory) {
+        // A plan changes nothing, no cache either.
+        if let Some(cache) = self.options.cache.as_ref().filter(|_| !self.options.check) {
+            cache.store(host, &memory.by_name());
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod checkout;
 pub mod hosts;
+pub mod inventories;
 pub mod program;
 pub mod readme;
 pub mod sandbox;

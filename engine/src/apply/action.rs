@@ -1,5 +1,6 @@
 //! What a task does: controller-side actions, and modules on hosts with what the controller prepares for them.
 
+mod argument_spec;
 mod background;
 mod content;
 mod covered;
@@ -7,6 +8,7 @@ mod decide;
 mod facts;
 mod foreign;
 mod grow;
+mod include_vars;
 pub(in crate::apply) mod meta;
 mod pause;
 mod raw;
@@ -176,7 +178,8 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
         "debug" => decide::debug(at, scope, &args),
         "fail" => decide::fail(&args),
         "set_fact" => facts::set_fact(at, scope, args),
-        "include_vars" => facts::include_vars(at, scope, &args),
+        "include_vars" => include_vars::include_vars(at, scope, &args),
+        "validate_argument_spec" => argument_spec::validate(at, scope, &args),
         "add_host" => grow::add_host(at, args),
         "group_by" => grow::group_by(at, &args),
         "set_stats" => stats::set_stats(at, &args),
@@ -405,6 +408,7 @@ pub(in crate::apply) fn is_live(at: &At<'_>, scope: &HostScope) -> Result<bool> 
 
 /// Sends one request and waits for the answer.
 pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Target, module: &str, args: Map) -> Result<Response> {
+    tell_escalation(at, target)?;
     let timeout = at.time_limit(scope)?.map_or(0, |limit| limit.as_secs());
     let live = is_live(at, scope)?;
     let (environment, hidden) = environment(at, scope)?;
@@ -427,6 +431,16 @@ pub(in crate::apply) async fn send(at: &At<'_>, scope: &HostScope, target: &Targ
     let mut response = at.run.remotes.run(&target.connection, target.user.as_ref(), request).await?;
     covered.cover(&mut response);
     Ok(response)
+}
+
+/// Says with `-vvv` how another user is become.
+fn tell_escalation(at: &At<'_>, target: &Target) -> Result<()> {
+    if let Some(user) = target.user.as_ref().filter(|_| at.run.fleet.options.verbosity > 2) {
+        let line = crate::remote::escalate::Escalation::new(at.host, user)?.line();
+        let text = format!("<{}> EXEC {line}", at.host);
+        at.run.observer.observe(&crate::event::Event::Message { host: at.host.to_string(), text });
+    }
+    Ok(())
 }
 
 /// What keeps a task from running on more hosts at a time than `throttle` says.

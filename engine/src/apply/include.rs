@@ -148,6 +148,7 @@ fn role_call(at: &At<'_>, text: &dyn Fn(&str) -> Option<String>, args: &Map) -> 
         vars_from: text("vars_from"),
         defaults_from: text("defaults_from"),
         public: args.get("public").is_some_and(|v| bool::from_value(v).unwrap_or(false)),
+        validates: args.get("rolespec_validate").is_none_or(|v| bool::from_value(v).unwrap_or(true)),
         place: named_at(at.task),
     })
 }

@@ -2,6 +2,7 @@
 
 mod hosts;
 mod instance;
+mod prompt;
 
 use super::{PlayUse, Run, include, play_vars, task};
 use crate::error::{Diagnostic, Result};
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use hosts::{batches, empty, order, pattern_text, select};
 use instance::instance;
 pub(super) use instance::vars_files;
+pub use prompt::{Ask, Prompts};
 
 /// A batch of a play while it runs.
 pub(super) struct Batch {
@@ -247,6 +249,13 @@ fn observes_others(step: &Step) -> bool {
         || step.context.nearest("delegate_to").is_some()
 }
 
+/// Whether a play need not gather facts of this host, because they are known and that is to do.
+fn knows_facts(run: &Run, task: &crate::playbook::Task, host: &str) -> bool {
+    let gathers = task.own && task.action.module == "ansible.builtin.setup";
+    let smart = run.fleet.options.gathering == crate::vars::Gathering::Smart;
+    gathers && smart && read(&run.fleet.memory(host).facts).contains_key("module_setup")
+}
+
 /// Whether a host runs a task now: it is still there, no block around it says otherwise, and its role has not ended.
 fn takes_part(run: &Run, step: &Step, host: &str) -> bool {
     let role = step.context.role.as_ref();
@@ -340,8 +349,9 @@ impl Batch {
                     task::perform(run, self, step, host, for_hosts).await;
                 }
             }
-            StepKind::Task(_) => {
-                if takes_part(run, step, host) || step.context.handler && self.is_forced(run, host) {
+            StepKind::Task(task) => {
+                let runs = takes_part(run, step, host) || step.context.handler && self.is_forced(run, host);
+                if runs && !knows_facts(run, task, host) {
                     task::perform(run, self, step, host, for_hosts).await;
                 }
             }

@@ -47,7 +47,7 @@ impl Check {
             return Err(vec![Diagnostic::input(format!("`{}` does not exist", missing.display()))]);
         }
         let vault = self.hosts.vault.open(&config)?;
-        let inventory = if sources.is_empty() { None } else { Some(Inventory::read_with(&sources, &vault)?) };
+        let inventory = if sources.is_empty() { None } else { Some(Inventory::read_with(&sources, &config.reading(&vault))?) };
         let mut given = Vec::new();
         for option in &self.extra_vars {
             given.extend(extra_vars(option, &vault)?.into_keys());

@@ -1,7 +1,11 @@
 //! `ansible.cfg` and `ANSIBLE_*`: the settings that change what this program means.
 
+use crate::inventory::Reading;
+use crate::vars::{FactCache, Gathering};
+use crate::vault::Vault;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Settings from the environment and from the first configuration file found.
 #[derive(Debug, Default)]
@@ -44,6 +48,47 @@ impl Config {
             None => (self.folder.clone(), self.text(variable, section, key).unwrap_or_default()),
         };
         text.split(':').filter(|p| !p.is_empty()).map(|p| if p.starts_with("~/") { self.path(p) } else { base.join(p) }).collect()
+    }
+
+    /// `hash_behaviour`: whether dictionaries of several levels are merged.
+    pub(super) fn merges(&self) -> bool {
+        self.text("ANSIBLE_HASH_BEHAVIOUR", "defaults", "hash_behaviour").is_some_and(|t| t == "merge")
+    }
+
+    /// `gathering`.
+    pub(super) fn gathering(&self) -> Gathering {
+        match self.text("ANSIBLE_GATHERING", "defaults", "gathering").as_deref() {
+            Some("explicit") => Gathering::Explicit,
+            Some("smart") => Gathering::Smart,
+            _ => Gathering::Implicit,
+        }
+    }
+
+    /// Where facts outlive the run, if `fact_caching` says so.
+    pub(super) fn fact_cache(&self) -> Option<FactCache> {
+        let setting = |variable: &str, key: &str| self.text(variable, "defaults", key);
+        let kind = setting("ANSIBLE_CACHE_PLUGIN", "fact_caching")?;
+        if crate::playbook::short_name(&kind) != "jsonfile" {
+            return None;
+        }
+        let folder = self.paths("ANSIBLE_CACHE_PLUGIN_CONNECTION", "defaults", "fact_caching_connection").into_iter().next()?;
+        let seconds = setting("ANSIBLE_CACHE_PLUGIN_TIMEOUT", "fact_caching_timeout").and_then(|t| t.parse().ok()).unwrap_or(86_400);
+        Some(FactCache {
+            folder,
+            prefix: setting("ANSIBLE_CACHE_PLUGIN_PREFIX", "fact_caching_prefix").unwrap_or_default(),
+            timeout: (seconds > 0).then(|| std::time::Duration::from_secs(seconds)),
+        })
+    }
+
+    /// How inventories are read.
+    pub(super) fn reading(&self, vault: &Arc<Vault>) -> Reading {
+        Reading {
+            vault: vault.clone(),
+            merge: self.merges(),
+            needs_all: self.flag("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "inventory", "any_unparsed_is_failed") == Some(true),
+            needs_one: self.flag("ANSIBLE_INVENTORY_UNPARSED_FAILED", "inventory", "unparsed_is_failed") == Some(true),
+            ..Reading::default()
+        }
     }
 
     /// A path, relative ones from the configuration's folder.

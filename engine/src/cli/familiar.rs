@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// Runs Ansible playbooks, with the options and exit codes of `ansible-playbook`.
 #[derive(Debug, Parser)]
-#[command(name = "ansible-playbook", version = "[core 2.19.4] engine", max_term_width = 100)]
+#[command(name = "ansible-playbook", version = super::called::VERSION, max_term_width = 100)]
 struct Options {
     #[command(flatten)]
     hosts: InventoryOptions,
@@ -39,7 +39,7 @@ struct Options {
     /// List the tags there are
     #[arg(long)]
     list_tags: bool,
-    /// Accepted: facts are kept for a run only
+    /// Forget the facts that earlier runs kept
     #[arg(long)]
     flush_cache: bool,
 }
@@ -50,14 +50,6 @@ const UNREACHABLE: u8 = 4;
 const PARSE: u8 = 4;
 const ERROR: u8 = 1;
 const USAGE: u8 = 2;
-
-/// Whether the program was called by that name.
-pub(super) fn is_called() -> bool {
-    let name = std::env::args_os().next().map(std::path::PathBuf::from);
-    // Its own agent on this machine is started under whatever name the program has.
-    let agent = std::env::args_os().nth(1).is_some_and(|word| word == "agent");
-    !agent && name.and_then(|n| n.file_name().map(|f| f == "ansible-playbook")).unwrap_or(false)
-}
 
 /// Runs with that program's habits.
 pub(super) fn main() -> ExitCode {
@@ -86,16 +78,15 @@ pub(super) fn main() -> ExitCode {
 
 impl Options {
     fn run(&self) -> Result<u8, Vec<Diagnostic>> {
-        let mut hosts = self.hosts.clone();
-        hosts.inventory.retain(|source| {
-            let there = source.contains(',') || std::path::Path::new(source).exists();
-            if !there {
-                eprintln!("[WARNING]: Unable to parse {source} as an inventory source");
-            }
-            there
-        });
+        let hosts = InventoryOptions { lenient: true, ..self.hosts.clone() };
         let mut session = Session::open(&hosts, &self.playbook, &self.connection, self.diff)?;
         session.familiar();
+        if self.flush_cache {
+            session.flush_cache();
+        }
+        if self.list_hosts || self.list_tasks || self.list_tags || self.syntax_check {
+            session.ask_nobody();
+        }
         let familiar = Arc::new(Familiar::new(self.connection.verbose, self.diff));
         let run = session.run(!self.check, Arc::new(Observers(vec![familiar.clone()])))?;
         if self.list_hosts || self.list_tasks || self.list_tags || self.syntax_check {
@@ -160,7 +151,8 @@ impl Options {
     }
 }
 
-fn code(run: &Run) -> u8 {
+/// The exit code of a run, by what came of its hosts.
+pub(super) fn code(run: &Run) -> u8 {
     let counts = run.progress.counts();
     // What counts is how hosts are left: `clear_host_errors` forgives failures.
     let failed = counts.iter().any(|(_, _, gone)| *gone == Some(Gone::Failed));

@@ -4,6 +4,7 @@ use super::options::InventoryOptions;
 use super::session::inventory_of;
 use super::{Done, print};
 use crate::error::{Diagnostic, EXIT_DONE};
+use crate::inventory::View;
 
 /// Show hosts, groups and their variables.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ impl Show {
             eprint!("{}", warning.render_warning(crate::report::paint::Paint::stderr().colour));
         }
         if self.graph {
-            print(&inventory.to_graph("all"));
+            print(&inventory.to_graph("all", false, &View::default()));
             return Ok(EXIT_DONE);
         }
         let json = match &self.host {

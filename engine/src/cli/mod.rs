@@ -1,12 +1,15 @@
 //! The command line: one file a command.
 
+mod adhoc;
 mod agent;
 mod apply;
 mod ask;
+mod called;
 mod check;
 mod config;
 mod facts;
 mod familiar;
+mod familiar_inventory;
 mod graph;
 mod inventory;
 mod modules;
@@ -76,8 +79,8 @@ enum Command {
 
 /// Runs the program; the exit codes are those of [`crate::error`].
 pub fn main() -> ExitCode {
-    if familiar::is_called() {
-        return familiar::main();
+    if let Some(code) = called::main() {
+        return code;
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -19,6 +19,9 @@ pub(super) struct InventoryOptions {
     /// What opens encrypted files and values.
     #[command(flatten)]
     pub(super) vault: VaultOptions,
+    /// Whether inventories that cannot be read are left out, as Ansible's programs do.
+    #[arg(skip)]
+    pub(super) lenient: bool,
 }
 
 /// Passwords of encrypted files and values.

@@ -3,17 +3,18 @@
 use super::ask::ask;
 use super::config::Config;
 use super::options::{ConnectionOptions, InventoryOptions, PlaybookOptions};
-use crate::apply::{Run, Settings, Setup};
+use crate::apply::{Prompts, Run, Settings, Setup};
 use crate::error::Diagnostic;
 use crate::event::Observer;
 use crate::graph::compile::Compiler;
 use crate::graph::tags::Selection;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, PlaybookVars, Reading};
 use crate::playbook::{Duplicates, Loader};
 use crate::remote::{Contents, Remotes};
-use crate::template::Templates;
+use crate::template::{Binding, Templates};
 use crate::vars::{Fleet, Options, extra_vars};
 use crate::vault::Vault;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub(super) struct Session {
     duplicates: Duplicates,
     /// `show_custom_stats`.
     pub(super) shows_statistics: bool,
+    /// A playbook that no file holds.
+    text: Option<(PathBuf, String)>,
     /// The playbooks to run.
     pub(super) playbooks: Vec<PathBuf>,
     /// Connections, shared by the runs.
@@ -53,16 +56,41 @@ impl Session {
         let config = Config::read();
         let sources = inventory_sources(hosts, &config);
         let playbooks = if playbook.playbooks.is_empty() { vec![default_playbook(&sources)?] } else { playbook.playbooks.clone() };
-        if let Some(wrong) = playbooks.iter().find(|p| !p.is_file() && !is_pipe(p)) {
+        let playbook = &PlaybookOptions { playbooks, ..playbook.clone() };
+        if let Some(wrong) = playbook.playbooks.iter().find(|p| !p.is_file() && !is_pipe(p)) {
             return Err(vec![no_playbook(wrong)]);
         }
-        let vault = hosts.vault.open(&config)?;
-        let inventory = Inventory::read_with(&sources, &vault)?;
+        Session::started(hosts, playbook, connection, diff, &config)
+    }
+
+    /// For a playbook that no file holds: where it would stand, and its text.
+    pub(super) fn of_text(
+        hosts: &InventoryOptions,
+        playbook: &PlaybookOptions,
+        connection: &ConnectionOptions,
+        diff: bool,
+        (path, text): (PathBuf, String),
+    ) -> Result<Session, Vec<Diagnostic>> {
+        let playbook = PlaybookOptions { playbooks: vec![path.clone()], ..playbook.clone() };
+        let session = Session::started(hosts, &playbook, connection, diff, &Config::read())?;
+        Ok(Session { text: Some((path, text)), ..session })
+    }
+
+    fn started(
+        hosts: &InventoryOptions,
+        playbook: &PlaybookOptions,
+        connection: &ConnectionOptions,
+        diff: bool,
+        config: &Config,
+    ) -> Result<Session, Vec<Diagnostic>> {
+        let sources = inventory_sources(hosts, config);
+        let vault = hosts.vault.open(config)?;
+        let inventory = Inventory::read_with(&sources, &reading(hosts, &playbook.extra_vars, config, &vault)?)?;
         let unmatched = check_limit(&inventory, hosts.limit.as_deref())?;
         for warning in inventory.warnings.iter().chain(&unmatched) {
             eprint!("{}", warning.render_warning(crate::report::paint::Paint::stderr().colour));
         }
-        let settings = settings(hosts, connection, playbook, &config)?;
+        let settings = settings(hosts, connection, playbook, config)?;
         let options = Options {
             check: false,
             diff,
@@ -71,6 +99,10 @@ impl Session {
             tags: playbook.tags.clone(),
             skip_tags: playbook.skip_tags.clone(),
             limit: hosts.limit.clone(),
+            merge: config.merges(),
+            gathering: config.gathering(),
+            hides_facts: config.flag("ANSIBLE_INJECT_FACT_VARS", "defaults", "inject_facts_as_vars") == Some(false),
+            cache: config.fact_cache(),
         };
         Ok(Session {
             inventory,
@@ -86,16 +118,42 @@ impl Session {
                 Some("ignore") => Duplicates::Ignore,
                 _ => Duplicates::Warn,
             },
-            playbooks,
+            playbooks: playbook.playbooks.clone(),
+            text: None,
             remotes: Remotes::new(Arc::new(Contents::default())),
             verbosity: connection.verbose,
         })
+    }
+
+    /// The hosts that a pattern and the limit select.
+    pub(super) fn selected(&self, pattern: &str) -> Result<Vec<String>, Vec<Diagnostic>> {
+        let mut hosts = self.inventory.select(pattern)?;
+        if let Some(limit) = &self.settings.limit {
+            let allowed = self.inventory.select(limit)?;
+            hosts.retain(|host| allowed.contains(host));
+        }
+        Ok(hosts)
+    }
+
+    /// Forgets the facts that earlier runs kept.
+    pub(super) fn flush_cache(&self) {
+        if let Some(cache) = &self.options.cache {
+            cache.flush(self.inventory.hosts.keys().map(String::as_str).chain(crate::inventory::LOCAL_NAMES));
+        }
+    }
+
+    /// Nobody is asked for anything: the run only lists what is there.
+    pub(super) fn ask_nobody(&mut self) {
+        self.settings.prompts.ask = None;
+        self.settings.prompts.warns = false;
     }
 
     /// Every task waits for all hosts, so that output comes task by task; checks are Ansible's.
     pub(super) fn familiar(&mut self) {
         self.settings.lockstep = true;
         self.settings.forgetful = true;
+        // What was typed is an ordinary variable there.
+        self.settings.prompts.covers = false;
     }
 
     /// A run that is told to `observer`; `live` changes hosts.
@@ -107,6 +165,9 @@ impl Session {
         let options = Options { check: !live, ..self.options.clone() };
         let selection = Selection { only: self.playbook.tags.clone(), skip: self.playbook.skip_tags.clone() };
         let loader = Arc::new(Loader::new(self.roles_path.clone()).reading(self.vault.clone(), self.duplicates));
+        if let Some((path, text)) = &self.text {
+            loader.provide(path, text)?;
+        }
         Ok(Run::new(Setup {
             fleet: Arc::new(Fleet::new(self.inventory.clone(), extra, options)),
             compiler: Compiler::new(loader, Arc::new(Templates::decrypting(self.vault.clone())), selection),
@@ -141,8 +202,42 @@ pub(super) fn inventory_sources(options: &InventoryOptions, config: &Config) -> 
 
 /// Reads only the inventory, for commands without a playbook.
 pub(super) fn inventory_of(options: &InventoryOptions) -> Result<Inventory, Vec<Diagnostic>> {
+    inventory_with(options, &[])
+}
+
+/// The same, for inventories that are computed with extra variables.
+pub(super) fn inventory_with(options: &InventoryOptions, extra: &[String]) -> Result<Inventory, Vec<Diagnostic>> {
     let config = Config::read();
-    Inventory::read_with(&inventory_sources(options, &config), &options.vault.open(&config)?)
+    let vault = options.vault.open(&config)?;
+    Inventory::read_with(&inventory_sources(options, &config), &reading(options, extra, &config, &vault)?)
+}
+
+fn reading(options: &InventoryOptions, extra: &[String], config: &Config, vault: &Arc<Vault>) -> Result<Reading, Vec<Diagnostic>> {
+    let mut known = modules::value::Map::new();
+    for option in extra {
+        for (name, binding) in extra_vars(option, vault)? {
+            let value = match binding {
+                Binding::Source(node) => node.raw(),
+                Binding::Value(value) => value,
+                Binding::Scope(_) | Binding::Scopes(_) => continue,
+            };
+            known.insert(modules::value::Value::str(name), value);
+        }
+    }
+    Ok(Reading { extra: Arc::new(known), lenient: options.lenient, ..config.reading(vault) })
+}
+
+/// What stands for a playbook's folder: the option, `playbook_dir`, or the current folder.
+pub(super) fn base_folder(option: Option<&Path>) -> PathBuf {
+    let config = Config::read();
+    let configured = || config.paths("ANSIBLE_PLAYBOOK_DIR", "defaults", "playbook_dir").into_iter().next();
+    option.map(Path::to_path_buf).or_else(configured).or_else(|| std::env::current_dir().ok()).unwrap_or_default()
+}
+
+/// Variables beside what stands for a playbook, if a folder is named.
+pub(super) fn playbook_dir(option: Option<&Path>, hosts: &InventoryOptions) -> Result<Option<PlaybookVars>, Vec<Diagnostic>> {
+    let Some(folder) = option else { return Ok(None) };
+    Ok(Some(PlaybookVars::read(folder, &hosts.vault.open(&Config::read())?)?))
 }
 
 /// Whether something else than a file can be read there, e.g. `<(…)` of a shell.
@@ -220,6 +315,7 @@ fn settings(hosts: &InventoryOptions, c: &ConnectionOptions, p: &PlaybookOptions
         limit: hosts.limit.clone(),
         lockstep: false,
         forgetful: false,
+        prompts: Prompts::new(std::io::stdin().is_terminal().then_some(super::ask::answer)),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Diagnostic, Result};
 use crate::playbook::{Action, Block, Item, Keywords, Loader, Task, Vars};
 use crate::source::Place;
 use crate::template::Templates;
-use crate::vars::{Fleet, HostScope, PlayInstance};
+use crate::vars::{Fleet, Gathering, HostScope, PlayInstance};
 use crate::yaml::{Data, Node};
 use modules::value::Value;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,9 @@ impl Compiler {
         // The play's variables are a level of their own, weaker than those of blocks and tasks.
         let keywords = Keywords { vars: Vars::new(), ..(*written.keywords).clone() };
         let context = unfold.inherit(base, &keywords)?;
+        for (name, node) in &written.keywords.vars {
+            self.loader.warn_if_reserved(name, node.place());
+        }
         unfold.out.problems.extend(super::check::readable_variables(&written.keywords.vars, &self.templates));
         unfold.gather(&context)?;
         // Roles' variables are seen by the whole play, so they are known before the first task is looked at.
@@ -90,6 +93,7 @@ impl Compiler {
         unfold.items(&written.pre_tasks, &context)?;
         unfold.flush(&context);
         for (instance, context) in roles {
+            unfold.validation(&instance, "main", &context, &written.place);
             unfold.role_tasks(&instance, "main", &context)?;
         }
         unfold.items(&written.tasks, &context)?;
@@ -180,6 +184,9 @@ impl Unfold<'_> {
         for node in &keywords.tags {
             self.read_tags(node, outer, &mut context.tags)?;
         }
+        for (name, node) in &keywords.vars {
+            self.compiler.loader.warn_if_reserved(name, node.place());
+        }
         if !keywords.vars.is_empty() {
             context.vars.push(Arc::new(keywords.vars.clone()));
         }
@@ -222,7 +229,7 @@ impl Unfold<'_> {
         let play = &self.play.play;
         let wanted = match &play.gather_facts {
             Some(node) => self.compiler.templates.value(node, &self.scope(context))?.truthy(),
-            None => true,
+            None => self.fleet.options.gathering != Gathering::Explicit,
         };
         if !wanted {
             return Ok(());
@@ -231,7 +238,7 @@ impl Unfold<'_> {
         let args = [("gather_subset", &play.gather_subset), ("gather_timeout", &play.gather_timeout), ("fact_path", &play.fact_path)];
         let args = args.into_iter().filter_map(|(name, node)| Some((name.to_string(), node.clone()?))).collect();
         let name = Node::new(place.clone(), Data::Str("Gathering Facts".into()));
-        let task = gather_task(place, &play.path, name, args);
+        let task = own_task("ansible.builtin.setup", place, &play.path, name, args);
         let mut own = context.clone();
         if !own.tags.iter().any(|t| t == "always") {
             own.tags.push("always".into());
@@ -368,11 +375,18 @@ fn fatal(task: &Task, context: &Context) -> bool {
     task.looped.is_none() && !forgiven && !rescued
 }
 
-/// The task that gathers facts at a play's start.
-fn gather_task(place: Place, path: &Path, name: Node, args: Vars) -> Task {
-    let module = "ansible.builtin.setup".to_string();
+/// A task that nobody wrote: facts at a play's start, the check of a role's arguments.
+fn own_task(module: &str, place: Place, path: &Path, name: Node, args: Vars) -> Task {
     Task {
-        action: Action { place: place.clone(), module, args, free_form: None, template: None, local: false, stray: false },
+        action: Action {
+            place: place.clone(),
+            module: module.to_string(),
+            args,
+            free_form: None,
+            template: None,
+            local: false,
+            stray: false,
+        },
         place,
         path: path.to_path_buf(),
         name: Some(name),
@@ -389,6 +403,7 @@ fn gather_task(place: Place, path: &Path, name: Node, args: Vars) -> Task {
         listen: None,
         background: None,
         poll: None,
+        own: true,
     }
 }
 

@@ -1,11 +1,27 @@
 //! An inventory while its sources are read: what the readers of all formats fill.
 
-use super::{Group, Host, Inventory, Var, names, place_of, whole};
+use super::{Group, Host, Inventory, Reading, Var, Vars, names, place_of, whole};
 use crate::error::Diagnostic;
 use crate::source::Place;
-use crate::vault::Vault;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Sets a variable, over or into what the name has already.
+fn put(vars: &mut Vars, name: &str, var: Var, merge: bool) {
+    match merge {
+        true => crate::vars::merge::insert(vars, name.to_owned(), var),
+        false => {
+            vars.insert(name.to_owned(), var);
+        }
+    }
+}
+
+fn add(vars: &mut Arc<Vars>, more: Vars, merge: bool) {
+    if !more.is_empty() {
+        let vars = Arc::make_mut(vars);
+        more.into_iter().for_each(|(name, var)| put(vars, &name, var, merge));
+    }
+}
 
 /// Variables that ssh gets as words of its command line.
 const ADDRESSES: [&str; 4] = ["ansible_host", "ansible_ssh_host", "ansible_user", "ansible_ssh_user"];
@@ -15,8 +31,8 @@ const ADDRESSES: [&str; 4] = ["ansible_host", "ansible_ssh_host", "ansible_user"
 pub(super) struct Draft {
     pub(super) inventory: Inventory,
     pub(super) errors: Vec<Diagnostic>,
-    /// Opens encrypted files.
-    pub(super) vault: Arc<Vault>,
+    /// Settings and passwords.
+    pub(super) reading: Reading,
     /// The source being read.
     pub(super) source: Option<PathBuf>,
 }
@@ -79,15 +95,17 @@ impl Draft {
 
     pub(super) fn host_var(&mut self, host: &str, name: &str, var: Var) {
         self.check(name, &var);
+        let merge = self.reading.merge;
         if let Some(host) = self.inventory.hosts.get_mut(host) {
-            host.vars.insert(name.to_owned(), var);
+            put(Arc::make_mut(&mut host.vars), name, var, merge);
         }
     }
 
     pub(super) fn group_var(&mut self, group: &str, name: &str, var: Var) {
         self.check(name, &var);
         if name != "ansible_group_priority" {
-            self.group(group).vars.insert(name.to_owned(), var);
+            let merge = self.reading.merge;
+            put(Arc::make_mut(&mut self.group(group).vars), name, var, merge);
             return;
         }
         match whole(&var) {
@@ -142,22 +160,31 @@ impl Draft {
         }
     }
 
+    /// Reads the variables beside the sources so far.
+    pub(super) fn read_folders(&mut self) {
+        let folders: Vec<PathBuf> = self.inventory.sources.iter().map(|path| super::sources::folder_of(path)).collect();
+        folders.iter().for_each(|folder| self.folder(folder));
+        // They are read again when all groups are known.
+        self.inventory.folders.clear();
+    }
+
     /// Reads `group_vars/` and `host_vars/` in a folder.
     pub(super) fn folder(&mut self, folder: &Path) {
-        let folders = match super::files::Folders::beside(folder, &self.vault) {
+        let folders = match super::files::Folders::beside(folder, &self.reading.vault) {
             Ok(folders) => folders,
             Err(error) => return self.errors.push(*error),
         };
+        let merge = self.reading.merge;
         let Inventory { hosts, groups, warnings, .. } = &mut self.inventory;
         for (name, group) in groups.iter_mut() {
             match folders.group(name, warnings) {
-                Ok(vars) => group.files.extend(vars),
+                Ok(vars) => add(&mut group.files, vars, merge),
                 Err(error) => self.errors.push(*error),
             }
         }
         for (name, host) in hosts.iter_mut() {
             match folders.host(name, warnings) {
-                Ok(vars) => host.files.extend(vars),
+                Ok(vars) => add(&mut host.files, vars, merge),
                 Err(error) => self.errors.push(*error),
             }
         }

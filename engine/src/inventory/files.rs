@@ -39,8 +39,8 @@ impl Folders {
     /// Everything that stands here.
     pub(super) fn all(&self) -> Result<PlaybookVars> {
         let mut warnings = Vec::new();
-        let mut read_each = |paths: &IndexMap<String, PathBuf>| -> Result<IndexMap<String, Vars>> {
-            paths.iter().map(|(name, path)| Ok((name.clone(), read(path, &self.vault, &mut warnings)?))).collect()
+        let mut read_each = |paths: &IndexMap<String, PathBuf>| -> Result<IndexMap<String, Arc<Vars>>> {
+            paths.iter().map(|(name, path)| Ok((name.clone(), Arc::new(read(path, &self.vault, &mut warnings)?)))).collect()
         };
         let (groups, hosts) = (read_each(&self.groups)?, read_each(&self.hosts)?);
         Ok(PlaybookVars { groups, hosts, warnings })

@@ -193,6 +193,10 @@ impl Reader<'_> {
             "True" => Data::Bool(true),
             "False" => Data::Bool(false),
             "None" => Data::Null,
+            "set" if rest.starts_with("()") => {
+                self.rest = &rest[2..];
+                return Some(self.node(Data::List(Vec::new())));
+            }
             _ => return None,
         };
         self.rest = rest;

@@ -1,15 +1,13 @@
 //! Finds out what each `-i` is - file, folder, script, list of hosts - and has it read.
 
 use super::draft::Draft;
-use super::{Inventory, files, ini, script, yaml};
+use super::{Inventory, Reading, files, ini, script, yaml};
 use crate::error::{Diagnostic, Result};
 use crate::source::{Place, Source};
-use crate::vault::Vault;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Endings of files in an inventory folder that are no inventories.
 const IGNORED: [&str; 12] = [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
@@ -18,18 +16,50 @@ const IGNORED: [&str; 12] = [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md",
 const DEPTH_LIMIT: usize = 20;
 
 /// Reads all sources; all errors at once.
-pub(super) fn read(sources: &[String], vault: &Arc<Vault>) -> Result<Inventory, Vec<Diagnostic>> {
-    let mut draft = Draft { vault: vault.clone(), ..Draft::default() };
+pub(super) fn read(sources: &[String], reading: &Reading) -> Result<Inventory, Vec<Diagnostic>> {
+    let mut draft = Draft { reading: reading.clone(), ..Draft::default() };
+    draft.inventory.reading = reading.clone();
+    let mut read = 0;
     for written in sources {
+        let before = draft.reading.lenient.then(|| draft.inventory.clone());
         source(written, &mut draft);
+        match before {
+            Some(before) if !draft.errors.is_empty() => left_out(written, before, &mut draft),
+            _ => read += 1,
+        }
+    }
+    if reading.needs_all && read < sources.len() {
+        let summary = "Completely failed to parse inventory source";
+        return Err(vec![Diagnostic::input(summary)]);
+    }
+    if read == 0 && reading.lenient {
+        if reading.needs_one && !sources.is_empty() {
+            return Err(vec![Diagnostic::input("No inventory was parsed, please check your configuration and options.")]);
+        }
+        draft.warn(Diagnostic::input("No inventory was parsed, only implicit localhost is available"));
     }
     draft.settle();
     for written in sources.iter().filter(|s| !is_list(s)) {
-        let path = Path::new(written);
-        let folder = if path.is_dir() { path } else { path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")) };
-        draft.folder(folder);
+        draft.folder(&folder_of(Path::new(written)));
     }
     if draft.errors.is_empty() { Ok(draft.inventory) } else { Err(draft.errors) }
+}
+
+/// Leaves a source out that cannot be read, and says why.
+fn left_out(written: &str, before: Inventory, draft: &mut Draft) {
+    draft.inventory = before;
+    for error in std::mem::take(&mut draft.errors) {
+        let words = error.label.as_ref().map_or_else(String::new, |label| format!(": {label}"));
+        let place = error.place.as_ref().map_or_else(String::new, |place| format!(" ({place})"));
+        draft.warn(Diagnostic::input(format!("Failed to parse inventory {written}: {}{words}{place}", error.summary)));
+    }
+    draft.warn(Diagnostic::input(format!("Unable to parse {written} as an inventory source")));
+}
+
+/// The folder whose `group_vars/` and `host_vars/` belong to a source.
+pub(super) fn folder_of(path: &Path) -> PathBuf {
+    let parent = || path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
+    if path.is_dir() { path.to_path_buf() } else { parent() }
 }
 
 fn is_list(written: &str) -> bool {
@@ -99,7 +129,7 @@ fn file(path: &Path, draft: &mut Draft) -> Result<()> {
         }
         _ => {}
     }
-    let source = draft.vault.source(path)?;
+    let source = draft.reading.vault.source(path)?;
     if ending(path) == "toml" {
         return Err(Box::new(
             Diagnostic::input(format!("`{}`: inventories in TOML are not supported", path.display())).hint("write it as YAML or INI"),

@@ -100,7 +100,7 @@ all:
         })
         .unwrap()
     );
-    insta::assert_snapshot!(inventory.to_graph("web"), @r"
+    insta::assert_snapshot!(inventory.to_graph("web", false, &View::default()), @r"
     @web:
       |--@front:
       |  |--f1
@@ -109,7 +109,7 @@ all:
       |--2001:db8::1
       |--2001:db8::2
     ");
-    assert!(inventory.to_graph("all").starts_with("@all:\n  |--@ungrouped:\n  |  |--u1\n  |  |--z1\n"));
+    assert!(inventory.to_graph("all", false, &View::default()).starts_with("@all:\n  |--@ungrouped:\n  |  |--u1\n  |  |--z1\n"));
     assert_eq!(inventory.groups_of("f1"), ["db", "front", "web"]);
     assert_eq!(inventory.groups_of("z1"), ["ungrouped"]);
     assert_eq!(inventory.hosts_of("web"), ["w1", "2001:db8::1", "2001:db8::2", "f1"]);
@@ -463,4 +463,71 @@ fn ten_thousand_hosts_are_read_linearly() {
     assert_eq!(names.iter().map(|h| inventory.variables(h, None).len()).sum::<usize>(), 20_000);
     // Far above what it takes without optimisation; a quadratic step takes minutes.
     assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+/// What ansible-inventory 2.19.14 makes of the same files.
+#[test]
+fn computed_inventories() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let hosts = file(
+        "a.yaml",
+        "all:\n  hosts:\n    web1: {tags: {Name: 'w 1', env: '', 1: ~}, os: '', roles: [db, '', ~], n: 3}\n    web2: {os: bsd-x}\n",
+    );
+    let computed = file(
+        "b.yaml",
+        "plugin: ansible.builtin.constructed\n\
+         compose: {double: n * 2, name: \"inventory_hostname ~ '-x'\", lost: nothing}\n\
+         groups: {threes: n | default(0) == 3, web-like: inventory_hostname is match('web'), bad: nope.x}\n\
+         keyed_groups:\n\
+         - {key: os, prefix: os, default_value: none, parent_group: systems}\n\
+         - {key: tags, prefix: tag, default_value: run}\n\
+         - {key: tags, separator: '-', trailing_separator: false}\n\
+         - {key: roles, prefix: r}\n\
+         leading_separator: false\n",
+    );
+    let inventory = Inventory::read(&[hosts.clone(), computed]).unwrap();
+    assert_eq!(
+        inventory.groups_of("web1").join(" "),
+        "Name_w_1 _ env os_none r_ r_None r_db systems tag_1_run tag_Name_w_1 tag_env_run threes web_like"
+    );
+    assert_eq!(inventory.groups_of("web2").join(" "), "os_bsd_x systems web_like");
+    let web1 = vars(&inventory, "web1");
+    assert_eq!((&web1["double"], &web1["name"], web1.get("lost")), (&serde_json::json!(6), &serde_json::json!("web1-x"), None));
+    let wrong = file("c.yaml", "plugin: constructed\nkeyed_groups: [{key: n}]\n");
+    assert!(Inventory::read(&[hosts.clone(), wrong.clone()]).unwrap_err()[0].summary.starts_with("Invalid group name format"));
+    let lenient = Reading { lenient: true, ..Reading::default() };
+    let inventory = Inventory::read_with(&[hosts, wrong.clone()], &lenient).unwrap();
+    assert_eq!((inventory.hosts.len(), inventory.warnings.len()), (2, 2));
+    let broken = file("d.yaml", "plugin: generator\nlayers: {}\n");
+    assert!(Inventory::read_with(&[broken], &Reading { needs_one: true, ..lenient }).is_err());
+    let generated = file(
+        "g.yaml",
+        "plugin: generator\nhosts:\n  name: '{{ a }}-{{ b }}'\n  parents: [{name: 'g_{{ a }}', vars: {letter: '{{ a }}', deep: {x: '{{ a }}'}}, \
+         parents: [{name: all_of_it}]}]\nlayers: {a: [x, y], b: [1, 2]}\n",
+    );
+    let inventory = Inventory::read(&[generated]).unwrap();
+    assert_eq!(inventory.hosts_of("all_of_it").join(" "), "x-1 x-2 y-1 y-2");
+    assert_eq!(vars(&inventory, "y-2"), serde_json::json!({"deep": {"x": "{{ a }}"}, "letter": "y"}));
+}
+
+/// As `hash_behaviour = merge` has it.
+#[test]
+fn dictionaries_of_several_sources_are_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources: Vec<String> = ["d: {a: 1, deep: {x: 1}}", "d: {b: 2, deep: {y: 2}}"]
+        .iter()
+        .enumerate()
+        .map(|(number, var)| {
+            let path = folder.path().join(format!("{number}.yaml"));
+            std::fs::write(&path, format!("all: {{hosts: {{h: {{{var}}}}}}}\n")).unwrap();
+            path.display().to_string()
+        })
+        .collect();
+    let merged = Inventory::read_with(&sources, &Reading { merge: true, ..Reading::default() }).unwrap();
+    assert_eq!(vars(&merged, "h"), serde_json::json!({"d": {"a": 1, "b": 2, "deep": {"x": 1, "y": 2}}}));
+    assert_eq!(vars(&Inventory::read(&sources).unwrap(), "h"), serde_json::json!({"d": {"b": 2, "deep": {"y": 2}}}));
 }

@@ -12,15 +12,22 @@ pub(super) fn read(root: &Node, draft: &mut Draft) {
     let pairs = root.as_map().unwrap_or_default();
     if let Some((key, value)) = pairs.iter().find(|(k, _)| k.as_str() == Some("plugin")) {
         let name = value.raw();
-        return draft.errors.push(
-            Diagnostic::input(format!("the inventory plugin `{name}` is not supported")).at(key.place()).hint(
-                "use an executable script that prints the inventory as JSON, or save the output of `ansible-inventory --list --yaml`",
-            ),
-        );
+        let done = match crate::playbook::short_name(name.as_str().unwrap_or_default()) {
+            "constructed" => super::computed::constructed(root, draft),
+            "generator" => super::computed::generator(root, draft),
+            _ => Err(Box::new(unknown_plugin(&name, key.place()))),
+        };
+        draft.errors.extend(done.err().map(|error| *error));
+        return;
     }
     for (key, value) in pairs {
         group(key, value, draft);
     }
+}
+
+fn unknown_plugin(name: &modules::value::Value, place: &crate::source::Place) -> Diagnostic {
+    let error = Diagnostic::input(format!("the inventory plugin `{name}` is not supported")).at(place);
+    error.hint("use an executable script that prints the inventory as JSON, or save the output of `ansible-inventory --list --yaml`")
 }
 
 fn group(key: &Node, body: &Node, draft: &mut Draft) -> Option<String> {
@@ -79,6 +86,10 @@ fn host(owner: &str, key: &Node, value: &Node, draft: &mut Draft) {
         let error = Diagnostic::input("variables of a host must be a dictionary").at(value.place());
         return draft.errors.push(error.label(format!("this is {}", crate::error::with_article(value.type_name()))));
     };
+    if matches!(key.data(), crate::yaml::Data::Int(_) | crate::yaml::Data::Float(_)) {
+        let text = format!("Host pattern {} must be a string. Enclose integers/floats in quotation marks.", key.raw());
+        return draft.errors.push(Diagnostic::input(text).at(key.place()));
+    }
     for name in draft.hosts(&key.raw().to_string(), owner, key.place()) {
         for (key, value) in vars {
             draft.host_var(&name, &key.raw().to_string(), Var::Source(value.clone()));

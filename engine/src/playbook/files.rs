@@ -71,6 +71,13 @@ impl Files {
         document
     }
 
+    /// Takes a text as what a file holds.
+    pub(super) fn provide(&self, path: &Path, text: &str) -> Result<()> {
+        let document = self.parsed(path, text.as_bytes().to_vec());
+        self.state().read.insert(path.to_path_buf(), (String::new(), document.clone()));
+        document.map(|_| ())
+    }
+
     fn parsed(&self, path: &Path, bytes: Vec<u8>) -> Result<Option<Node>> {
         let source = Source::decoded(path, bytes)?;
         let documents = yaml::parse(&self.vault.plain(source)?)?;

@@ -102,6 +102,7 @@ impl Reader<'_> {
             listen: given(node, "listen"),
             background: given(node, "async"),
             poll: given(node, "poll"),
+            own: false,
         })
     }
 

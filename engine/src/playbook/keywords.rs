@@ -48,6 +48,16 @@ pub(super) enum Shape {
     Texts,
 }
 
+/// Functions and values that every template has.
+const GLOBALS: &[&str] = &["range", "dict", "lipsum", "cycler", "joiner", "namespace", "now", "undef", "omit", "lookup", "q", "query"];
+
+/// Whether a variable of this name would hide a keyword or a function from those who read the playbook.
+pub(super) fn is_reserved(name: &str) -> bool {
+    // Nobody reads these two as keywords where variables stand.
+    let keyword = || KEYWORDS.iter().any(|(k, _, owners)| *k == name && *owners != Owner::Import as u8);
+    GLOBALS.contains(&name) || (!matches!(name, "vars" | "user") && keyword())
+}
+
 const EVERYWHERE: u8 = 63;
 const TASKS: u8 = 8 + 32;
 const BLOCKS: u8 = 4 + TASKS;

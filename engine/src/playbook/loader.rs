@@ -109,6 +109,21 @@ impl Loader {
         role::find(&self.files, &self.roles_path, name, playbook_dir, near)
     }
 
+    /// Warns of a variable that hides a keyword's or a function's name.
+    pub fn warn_if_reserved(&self, name: &str, place: &Place) {
+        if super::keywords::is_reserved(name) {
+            self.files.warn(Diagnostic::input(format!("Found variable using reserved name '{name}'")).at(place));
+        }
+    }
+
+    /// Takes a file's text that nobody has to write to a file.
+    ///
+    /// # Errors
+    /// Text that is no YAML.
+    pub fn provide(&self, path: &Path, text: &str) -> Result<()> {
+        self.files.provide(path, text)
+    }
+
     /// Warnings since the last call; each is given once.
     pub fn warnings(&self) -> Vec<Diagnostic> {
         self.files.take_warnings()

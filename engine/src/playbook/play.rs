@@ -128,7 +128,8 @@ impl Reader<'_> {
             for (key, _) in prompt.as_map().unwrap_or_default() {
                 let name = key.as_str().unwrap_or_default();
                 if !PROMPT.contains(&name) {
-                    let error = Diagnostic::input(format!("`vars_prompt` has no key `{name}`")).at(key.place());
+                    let error =
+                        Diagnostic::input(format!("Invalid vars_prompt data structure, found unsupported key '{name}'")).at(key.place());
                     self.error(error.nearest(name, PROMPT.iter().copied()));
                 }
             }

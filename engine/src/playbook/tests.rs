@@ -282,7 +282,10 @@ fn mistakes_in_playbooks() {
         ),
         (
             "- hosts: a\n  vars_prompt:\n  - {prompt: x, secret: yes}",
-            vec!["3:5 an entry of `vars_prompt` needs the key `name`", "3:17 `vars_prompt` has no key `secret`"],
+            vec![
+                "3:5 an entry of `vars_prompt` needs the key `name`",
+                "3:17 Invalid vars_prompt data structure, found unsupported key 'secret'",
+            ],
         ),
     ] {
         assert_eq!(errors(text), expected, "{text}");

@@ -71,6 +71,11 @@ impl Escalation {
         format!("b={}; if [ \"$(id -un)\" = {user} ]; then exec sh -c \"$b\"; fi; exec {english}{} \"$b\"", quote(&script), words.join(" "))
     }
 
+    /// The words that become the user, for people.
+    pub(crate) fn line(&self) -> String {
+        self.words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether there is a password to give.
     pub(crate) fn has_password(&self) -> bool {
         self.password.is_some()

@@ -3,7 +3,7 @@
 mod agent;
 mod bootstrap;
 mod contents;
-mod escalate;
+pub(crate) mod escalate;
 mod host;
 mod program;
 mod raw;

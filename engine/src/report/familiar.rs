@@ -207,7 +207,7 @@ fn excerpt(place: &Place) -> String {
 }
 
 /// JSON with four spaces of indent.
-fn four_spaces(json: &serde_json::Value) -> String {
+pub(super) fn four_spaces(json: &serde_json::Value) -> String {
     let text = serde_json::to_string_pretty(json).unwrap_or_default();
     let deeper = |line: &str| {
         let blank = line.len() - line.trim_start_matches(' ').len();
@@ -236,7 +236,7 @@ fn banner(text: &str) -> String {
     format!("{text} {}", "*".repeat(stars))
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     // A reader that has gone away has seen enough.
@@ -273,7 +273,10 @@ impl Observer for Familiar {
             }
             Event::TaskDone { task, host, result } => self.done(task, host, result),
             Event::Warning { text, problem } => {
+                let place =
+                    problem.as_ref().and_then(|p| p.place.as_ref()).map_or_else(String::new, |place| format!(".\nOrigin: {place}\n"));
                 let text = problem.as_ref().and_then(|p| p.said.as_ref()).unwrap_or(text);
+                let text = if place.is_empty() { text.clone() } else { format!("{}{place}", text.trim_end_matches('.')) };
                 if lock(&self.state).told.insert(text.clone()) {
                     eprintln!("{}", self.paint.yellow(&format!("[WARNING]: {text}")));
                 }

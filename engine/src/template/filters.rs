@@ -18,7 +18,7 @@ mod query;
 mod select;
 mod sets;
 pub(super) mod text;
-mod yaml;
+pub(in crate::template) mod yaml;
 
 use super::call::Call;
 use super::convert::{argument, live};

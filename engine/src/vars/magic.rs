@@ -5,6 +5,7 @@ use super::{HostScope, PlayInstance, RoleInstance, read};
 use crate::template::{Binding, Scope};
 use indexmap::IndexSet;
 use modules::value::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -131,8 +132,8 @@ fn of_play(scope: &HostScope, name: &str) -> Option<Binding> {
         }
         "ansible_play_name" => value(play.name.as_str()),
         "role_names" | "ansible_play_role_names" => texts(roles(play, |r| !r.dependency)),
-        "ansible_dependent_role_names" => texts(roles(play, |r| r.dependency)),
-        "ansible_role_names" => texts(roles(play, |_| true)),
+        "ansible_dependent_role_names" => texts(roles(play, |r| r.dependency).into_iter().collect::<IndexSet<String>>()),
+        "ansible_role_names" => texts(roles(play, |_| true).into_iter().collect::<BTreeSet<String>>()),
         "ansible_search_path" => texts(scope.search_path("").iter().map(|p| whole(p)).collect::<IndexSet<String>>()),
         _ => None,
     }

@@ -1,9 +1,10 @@
 //! The scope of one task on one host: which level answers for a name.
 
-use super::{Fleet, PlayInstance, RoleInstance, binding, last, magic, read};
+use super::{Fleet, PlayInstance, RoleInstance, binding, last, magic, merge, read};
 use crate::graph::Context;
 use crate::template::{Binding, Scope, Scopes};
 use modules::value::{Map, Value};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,81 +50,110 @@ impl HostScope {
         self.play.as_ref().map(|p| read(&p.roles).clone()).unwrap_or_default()
     }
 
+    /// Every level that has the name, strongest first, until `take` has enough.
+    fn levels(&self, name: &str, take: &mut Take<'_>) -> ControlFlow<()> {
+        self.set_by_task(name, take)?;
+        self.set_by_play(name, take)?;
+        self.known_of_host(name, take)
+    }
+
     /// Levels 15 to 22: what tasks, roles and options set.
-    fn set_by_task(&self, name: &str) -> Option<Binding> {
-        let source = |vars: &crate::playbook::Vars| last(vars, name).cloned().map(Binding::Source);
+    fn set_by_task(&self, name: &str, take: &mut Take<'_>) -> ControlFlow<()> {
         if let Some(found) = self.fleet.extra.get(name) {
-            return Some(found.clone());
+            take(found.clone())?;
         }
         if let Some(value) = self.locals.get(name) {
-            return Some(Binding::Value(value.clone()));
+            take(Binding::Value(value.clone()))?;
         }
         if let Some(context) = &self.context {
             if let Some(value) = context.locals.get(name) {
-                return Some(Binding::Value(value.clone()));
+                take(Binding::Value(value.clone()))?;
             }
-            if let Some(found) = context.params.iter().rev().find_map(|v| source(v)) {
-                return Some(found);
-            }
+            each(context.params.iter().rev().map(AsRef::as_ref), name, take)?;
         }
-        if let Some(found) = self.roles().find_map(|r| source(&r.params)) {
-            return Some(found);
+        for role in self.roles() {
+            each([&role.params], name, take)?;
         }
         if let Some(host) = &self.host {
             let memory = self.fleet.memory(host);
             if let Some(value) = read(&memory.set).get(name) {
-                return Some(Binding::Value(value.clone()));
+                take(Binding::Value(value.clone()))?;
             }
             if let Some(node) = read(&memory.included).get(name) {
-                return Some(Binding::Source(node.clone()));
+                take(Binding::Source(node.clone()))?;
             }
         }
-        if let Some(found) = self.context.as_ref().and_then(|c| c.vars.iter().rev().find_map(|v| source(v))) {
-            return Some(found);
+        if let Some(context) = &self.context {
+            each(context.vars.iter().rev().map(AsRef::as_ref), name, take)?;
         }
-        self.roles().find_map(|r| source(&r.vars)).or_else(|| self.play_roles().iter().rev().find_map(|r| source(&r.vars)))
+        let mut own = true;
+        for role in self.roles().chain(self.play_roles().into_iter().rev()) {
+            each([&role.vars], name, take)?;
+            if std::mem::take(&mut own) {
+                each(read(&role.dependencies).iter().rev().map(|r| &r.vars), name, take)?;
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Levels 12 to 14: what the play sets.
-    fn set_by_play(&self, name: &str) -> Option<Binding> {
-        let play = self.play.as_ref()?;
+    fn set_by_play(&self, name: &str, take: &mut Take<'_>) -> ControlFlow<()> {
+        let Some(play) = &self.play else { return ControlFlow::Continue(()) };
         let files = read(&play.files);
-        let own = self.host.as_ref().and_then(|h| files.get(h)).and_then(|v| last(v, name));
-        if let Some(node) = own.or_else(|| files.get("").and_then(|v| last(v, name))) {
-            return Some(Binding::Source(node.clone()));
-        }
+        let own = self.host.as_ref().and_then(|h| files.get(h));
+        each(own.into_iter().chain(files.get("")), name, take)?;
         if let Some(value) = play.prompted.get(name) {
-            return Some(Binding::Value(value.clone()));
+            take(Binding::Value(value.clone()))?;
         }
-        last(&play.vars, name).cloned().map(Binding::Source)
+        each([&play.vars], name, take)
     }
 
     /// Levels 2 to 11: facts, inventory, role defaults.
-    fn known_of_host(&self, name: &str) -> Option<Binding> {
+    fn known_of_host(&self, name: &str, take: &mut Take<'_>) -> ControlFlow<()> {
         if let Some(host) = &self.host {
-            if let Some(bare) = name.strip_prefix("ansible_")
-                && let Some(value) = read(&self.fleet.memory(host).facts).get(bare)
+            if !self.fleet.options.hides_facts
+                && let Some(value) = self.fleet.memory(host).fact(name)
             {
-                return Some(Binding::Value(value.clone()));
+                take(Binding::Value(value))?;
             }
-            let memory = self.fleet.memory(host);
-            if read(&memory.plain).contains(name)
-                && let Some(value) = read(&memory.facts).get(name)
-            {
-                return Some(Binding::Value(value.clone()));
-            }
-            if let Some(var) = self.fleet.layers(host).iter().rev().find_map(|layer| layer.get(name)) {
-                return Some(binding(var));
+            for var in self.fleet.layers(host).iter().rev().filter_map(|layer| layer.get(name)) {
+                take(binding(var))?;
             }
         }
-        let source = |vars: &crate::playbook::Vars| last(vars, name).cloned().map(Binding::Source);
-        self.roles().find_map(|r| source(&r.defaults)).or_else(|| self.play_roles().iter().rev().find_map(|r| source(&r.defaults)))
+        for role in self.roles().chain(self.play_roles().into_iter().rev()) {
+            each([&role.defaults], name, take)?;
+        }
+        ControlFlow::Continue(())
     }
+
+    /// What the levels say of a name: the strongest, or all dictionaries down to it as one.
+    fn leveled(&self, name: &str) -> Option<Binding> {
+        let merging = self.fleet.options.merge;
+        let mut found: Vec<Binding> = Vec::new();
+        let _ = self.levels(name, &mut |binding| {
+            let last = !merging || merge::ends(&binding);
+            if !last || found.is_empty() {
+                found.push(binding);
+            }
+            if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let mut strongest_last = found.into_iter().rev();
+        let weakest = strongest_last.next()?;
+        Some(strongest_last.fold(weakest, |weak, strong| merge::bindings(&weak, strong)))
+    }
+}
+
+/// Takes what a level says of a name; a break ends the search.
+type Take<'a> = dyn FnMut(Binding) -> ControlFlow<()> + 'a;
+
+/// What each of these says of a name.
+fn each<'a>(vars: impl IntoIterator<Item = &'a crate::playbook::Vars>, name: &str, take: &mut Take<'_>) -> ControlFlow<()> {
+    vars.into_iter().filter_map(|v| last(v, name)).try_for_each(|node| take(Binding::Source(node.clone())))
 }
 
 impl Scope for HostScope {
     fn lookup(&self, name: &str) -> Option<Binding> {
-        magic::lookup(self, name).or_else(|| self.set_by_task(name)).or_else(|| self.set_by_play(name)).or_else(|| self.known_of_host(name))
+        magic::lookup(self, name).or_else(|| self.leveled(name))
     }
 
     fn names(&self) -> Vec<String> {
@@ -146,8 +176,9 @@ impl Scope for HostScope {
             let memory = self.fleet.memory(host);
             names.extend(read(&memory.set).keys().map(Value::to_string));
             names.extend(read(&memory.included).keys().cloned());
-            names.extend(read(&memory.facts).keys().map(|k| format!("ansible_{k}")));
-            names.extend(read(&memory.plain).iter().cloned());
+            if !self.fleet.options.hides_facts {
+                names.extend(memory.by_name().keys().map(Value::to_string));
+            }
             names.extend(self.fleet.layers(host).iter().flat_map(|l| l.keys().cloned()));
         }
         names.sort();

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 use tests::Hosts;
 use tests::hosts::cache;
+use tests::inventories;
 use tests::program::{built, repository};
 
 const PEERS: [&str; 2] = ["ansible-core==2.19.14", "pyinfra==3.10"];
@@ -22,7 +23,26 @@ struct Cli {
     /// How often; the best time of each counts
     #[arg(long, default_value_t = 1)]
     rounds: usize,
+    #[command(subcommand)]
+    other: Option<Other>,
 }
+
+/// Something else than playbooks.
+#[derive(clap::Subcommand)]
+enum Other {
+    /// Read a large inventory, and half of it: against ansible-inventory
+    Inventory {
+        /// How many hosts
+        #[arg(long, default_value_t = 10_000)]
+        hosts: usize,
+        /// Of ansible-inventory, instead of one that is installed
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
+}
+
+/// How many times faster than ansible-inventory an inventory must be read, and how many times longer twice as many hosts may take.
+const READING: (f64, f64) = (20.0, 2.6);
 
 /// One of the programs: its name, and how it is started in `benchmark/`.
 struct Contender {
@@ -47,6 +67,9 @@ fn main() -> ExitCode {
 
 /// Whether all goals were met.
 fn run(cli: &Cli) -> Result<bool, Failure> {
+    if let Some(Other::Inventory { hosts, program }) = &cli.other {
+        return inventory(*hosts, program.as_deref(), cli.rounds);
+    }
     let programs = peers()?;
     // The peers need Python on the hosts.
     let hosts = Hosts::start_with(cli.hosts, &["python3", "python3-apt"])?;
@@ -68,6 +91,27 @@ fn run(cli: &Cli) -> Result<bool, Failure> {
         }
     }
     Ok(report(&contenders, &best))
+}
+
+/// Whether a large inventory is read as fast as it must be, in linear time.
+fn inventory(hosts: usize, program: Option<&Path>, rounds: usize) -> Result<bool, Failure> {
+    let peer = match program {
+        Some(program) => program.to_path_buf(),
+        None => peers()?.join("ansible-inventory"),
+    };
+    let mut times = Vec::new();
+    for hosts in [hosts / 2, hosts] {
+        let folder = tempfile::tempdir()?;
+        inventories::write(folder.path(), hosts)?;
+        let path = folder.path().join("hosts.yaml").display().to_string();
+        let own = inventories::seconds(&built("engine"), &["inventory", "-i", &path], rounds.max(3))?;
+        let theirs = inventories::seconds(&peer, &["--list", "-i", &path], rounds)?;
+        println!("{hosts:6} hosts   engine {own:6.2}s   ansible-inventory {theirs:7.2}s   {:5.1}x", theirs / own);
+        times.push((own, theirs));
+    }
+    let (ratio, growth) = (times[1].1 / times[1].0, times[1].0 / times[0].0);
+    println!("twice the hosts take {growth:.1} times as long (at most {}), {ratio:.0} times faster (at least {})", READING.1, READING.0);
+    Ok(ratio >= READING.0 && growth <= READING.1)
 }
 
 /// The folder with the peers' programs, installed there once.

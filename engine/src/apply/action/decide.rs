@@ -2,11 +2,11 @@
 
 use super::super::task::At;
 use super::Performed;
-use crate::error::{Diagnostic, Result};
+use crate::error::{Diagnostic, Kind, Result};
 use crate::playbook::Vars;
 use crate::template::{Binding, Condition, Scope};
 use crate::vars::HostScope;
-use crate::yaml::Node;
+use crate::yaml::{Data, Node};
 use modules::value::{Map, Value};
 
 /// The argument of a task as written.
@@ -70,7 +70,15 @@ pub(super) fn debug(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Perfor
     match args.get("var") {
         Some(var) => {
             let name = var.reveal().to_string();
-            returns.insert(Value::str(&name), variable(at, scope, &name)?);
+            let mut troubles = Vec::new();
+            let shown = variable(at, scope, &name, &mut troubles)?;
+            returns.insert(Value::str(&name), shown);
+            if !troubles.is_empty() {
+                let many = if troubles.len() == 1 { "" } else { "s" };
+                let warning = format!("Encountered {} template error{many}.\n{}", troubles.len(), troubles.join("\n"));
+                returns.insert("warnings".into(), Value::list([Value::str(&warning)]));
+                return Ok(Performed { warnings: vec![warning], ..Performed::ok(returns) });
+            }
         }
         None => {
             let message = args.get("msg").cloned().unwrap_or_else(|| "Hello world!".into());
@@ -80,22 +88,38 @@ pub(super) fn debug(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Perfor
     Ok(Performed::ok(returns))
 }
 
-/// What an expression says, or that it is not defined.
-fn variable(at: &At<'_>, scope: &HostScope, expression: &str) -> Result<Value> {
-    let shown = match scope.lookup(expression) {
+/// What an expression says; where a part of it is not defined, the error stands in its place.
+fn variable(at: &At<'_>, scope: &HostScope, expression: &str, troubles: &mut Vec<String>) -> Result<Value> {
+    let node = match scope.lookup(expression) {
         Some(Binding::Value(value)) => return Ok(value),
-        Some(Binding::Source(node)) => at.run.templates.value(&node, &scope.shared()),
-        _ => evaluated(at, scope, expression),
+        Some(Binding::Source(node)) => node,
+        _ => {
+            let place = written(&at.task.action.args, "var").map_or(&at.task.action.place, Node::place).clone();
+            Node::new(place, Data::Str(format!("{{{{ {expression} }}}}").into()))
+        }
     };
-    match shown {
-        Err(error) if error.kind == crate::error::Kind::Undefined => Ok(format!("<< error 1 - {} >>", error.words()).into()),
-        Err(error) => Err(Box::new(error.said_while("Error while resolving `var` expression"))),
-        shown => shown,
-    }
+    forgiving(at, &node, scope, troubles).map_err(|error| Box::new(error.said_while("Error while resolving `var` expression")))
 }
 
-fn evaluated(at: &At<'_>, scope: &HostScope, expression: &str) -> Result<Value> {
-    let place = written(&at.task.action.args, "var").map_or(&at.task.action.place, Node::place).clone();
-    let node = Node::new(place, crate::yaml::Data::Str(format!("{{{{ {expression} }}}}").into()));
-    at.run.templates.value(&node, &scope.shared())
+/// Renders part by part, so that what is wrong with one does not hide the others.
+fn forgiving(at: &At<'_>, node: &Node, scope: &HostScope, troubles: &mut Vec<String>) -> Result<Value> {
+    match node.data() {
+        Data::List(items) => {
+            let items = items.iter().map(|item| forgiving(at, item, scope, troubles));
+            Ok(Value::list(items.collect::<Result<Vec<Value>>>()?))
+        }
+        Data::Map(pairs) => {
+            let pair = |(key, value): &(Node, Node)| Ok((forgiving(at, key, scope, troubles)?, forgiving(at, value, scope, troubles)?));
+            Ok(pairs.iter().map(pair).collect::<Result<Map>>()?.into())
+        }
+        _ => match at.run.templates.value(node, &scope.shared()) {
+            Err(error) if error.kind == Kind::Undefined => {
+                let trouble = format!("error {} - {}", troubles.len() + 1, error.words());
+                let shown = Value::str(format!("<< {trouble} >>"));
+                troubles.push(trouble);
+                Ok(shown)
+            }
+            other => other,
+        },
+    }
 }

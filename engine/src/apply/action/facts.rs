@@ -1,12 +1,12 @@
-//! `set_fact`, `include_vars` and `setup`: what hosts are known for.
+//! `set_fact` and `setup`: what hosts are known for.
 
 use super::super::task::At;
 use super::{Learner, Performed, performed, send, target};
 use crate::error::{Diagnostic, Result};
-use crate::vars::{HostScope, write};
+use crate::vars::HostScope;
+use crate::yaml::{Data, Node};
 use modules::args::FromValue;
 use modules::value::{Map, Value};
-use std::path::{Path, PathBuf};
 
 /// `set_fact`: every argument but `cacheable` becomes a variable of the host.
 pub(super) fn set_fact(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Performed> {
@@ -16,18 +16,15 @@ pub(super) fn set_fact(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<
         None => (at.host.to_string(), Learner::Nobody),
     };
     if args.is_empty() {
-        return Err(Box::new(Diagnostic::input("`set_fact` needs at least one variable").at(&at.task.action.place)));
+        return Ok(Performed::failed("No key/value pairs provided, at least one is required for this action to succeed"));
     }
+    let args = match named(at, scope, args)? {
+        Ok(args) => args,
+        Err(failed) => return Ok(*failed),
+    };
     let mut set = Vec::new();
     for (name, value) in &args {
         let name = name.to_string();
-        let mut letters = name.chars();
-        let starts = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        if !starts || !letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            let place = at.task.action.args.iter().find(|(k, _)| *k == name).map_or(&at.task.action.place, |(_, n)| n.place());
-            let error = Diagnostic::input(format!("`{name}` cannot be the name of a variable")).at(place);
-            return Err(Box::new(error.hint("a name has letters, digits and underscores, and does not start with a digit")));
-        }
         // At once, so that the next item of a loop builds on it.
         at.run.fleet.remember(&owner, &name, value.clone());
         set.push((name, value.clone()));
@@ -44,106 +41,53 @@ pub(super) fn set_fact(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<
     Ok(performed)
 }
 
-/// `include_vars`: variables of a file or folder become the host's, as written.
-pub(super) fn include_vars(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Performed> {
-    if let Some(what) = args.values().find_map(Value::first_unknown) {
-        return Ok(Performed::unknown(format!("reads variables from a file that depends on {what}")));
-    }
-    let text = |name: &str| args.get(name).map(|v| v.reveal().to_string());
-    let files = match (text("dir"), text("file").or_else(|| text("_raw_params"))) {
-        (Some(dir), _) => folder(at, scope, &dir, args)?,
-        (None, Some(file)) => {
-            let file = file.trim();
-            Files { paths: vec![find(scope, file).ok_or_else(|| missing(at, scope, file))?], odd: None }
+/// The variables by their names; templates may stand in those too.
+fn named(at: &At<'_>, scope: &HostScope, args: Map) -> Result<std::result::Result<Map, Box<Performed>>> {
+    let mut named = Map::new();
+    for (name, value) in args {
+        let written = name.to_string();
+        let given = at.task.action.args.iter().find(|(k, _)| *k == written);
+        let place = given.map_or(&at.task.action.place, |(_, n)| n.place());
+        let name = match written.contains("{{") {
+            true => at.run.templates.value(&Node::new(place.clone(), Data::Str(written.as_str().into())), &scope.shared())?,
+            false => name,
+        };
+        let wrong = match name.reveal() {
+            Value::Str(text) if is_name(text) => None,
+            Value::Str(text) => Some(format!("Invalid variable name '{text}'.")),
+            other => Some(format!("Invalid variable name '{other}' of type '{}'.", python_type(other))),
+        };
+        if let Some(message) = wrong {
+            let error = Diagnostic::input(format!("`{name}` cannot be the name of a variable")).at(place);
+            let error = error.hint("a name has letters, digits and underscores, and does not start with a digit");
+            let mut returns = Map::new();
+            returns.insert("msg".into(), message.into());
+            return Ok(Err(Box::new(Performed { returns, broken: false, ..Performed::broken(&error) })));
         }
-        (None, None) => return Err(Box::new(Diagnostic::input("`include_vars` needs a file").at(&at.task.action.place))),
-    };
-    if let Some(odd) = files.odd {
-        let mut returns = Map::new();
-        returns.insert("message".into(), format!("{} does not have a valid extension", odd.display()).into());
-        return Ok(Performed { returns, ..Performed::failed(format!("`{}` does not have a valid extension", odd.display())) });
+        at.run.compiler.loader.warn_if_reserved(&name.to_string(), place);
+        named.insert(name, value);
     }
-    let files = files.paths;
-    let mut included = Vec::new();
-    for file in &files {
-        included.extend(at.run.compiler.loader.variables(file)?);
+    Ok(Ok(named))
+}
+
+/// Whether a variable can have this name.
+fn is_name(text: &str) -> bool {
+    let mut letters = text.chars();
+    let starts = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let literal = matches!(text, "true" | "false" | "none" | "True" | "False" | "None");
+    starts && !literal && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "int",
+        Value::Float(_) => "float",
+        Value::List(_) => "list",
+        Value::Map(_) => "dict",
+        Value::Str(_) | Value::Unknown(_) | Value::Secret(_) => "str",
     }
-    let memory = at.run.fleet.memory(at.host);
-    let shown: Map = included.iter().map(|(k, v)| (Value::str(k), v.raw())).collect();
-    match text("name") {
-        Some(name) => {
-            let pairs = included
-                .iter()
-                .map(|(k, v)| (crate::yaml::Node::new(v.place().clone(), crate::yaml::Data::Str(k.as_str().into())), v.clone()));
-            let node = crate::yaml::Node::new(at.task.action.place.clone(), crate::yaml::Data::Map(pairs.collect()));
-            write(&memory.included).insert(name, node);
-        }
-        None => write(&memory.included).extend(included),
-    }
-    let mut returns = Map::new();
-    returns.insert("ansible_included_var_files".into(), Value::list(files.iter().map(|f| Value::str(f.display().to_string()))));
-    returns.insert("ansible_facts".into(), shown.into());
-    let mut performed = Performed::ok(returns);
-    performed.learner = Learner::Nobody;
-    Ok(performed)
-}
-
-/// The files that are read; the first whose name ends otherwise than allowed.
-#[derive(Default)]
-struct Files {
-    paths: Vec<PathBuf>,
-    odd: Option<PathBuf>,
-}
-
-fn find(scope: &HostScope, file: &str) -> Option<PathBuf> {
-    use crate::template::Scope;
-    scope.search_path("vars").iter().map(|dir| dir.join(file)).find(|p| p.is_file())
-}
-
-fn missing(at: &At<'_>, scope: &HostScope, file: &str) -> Box<Diagnostic> {
-    use crate::template::Scope;
-    let action = &at.task.action;
-    let named = action.args.iter().find(|(name, _)| name == "file").map(|(_, node)| node).or(action.free_form.as_ref());
-    let error =
-        Diagnostic::input(format!("variables file `{file}` does not exist")).at(named.map_or(&action.place, crate::yaml::Node::place));
-    Box::new(error.note(format!("looked in {}", crate::source::listed(&scope.search_path("vars")))))
-}
-
-/// Files of a folder as `include_vars: dir=` selects them, sorted.
-fn folder(at: &At<'_>, scope: &HostScope, dir: &str, args: &Map) -> Result<Files> {
-    use crate::template::Scope;
-    let found = scope.search_path("vars").iter().map(|base| base.join(dir)).find(|p| p.is_dir());
-    let root = found.ok_or_else(|| missing(at, scope, dir))?;
-    let texts = |name: &str| args.get(name).map(Vec::<String>::from_value).transpose();
-    let wrong = |why: String| Box::new(Diagnostic::input(format!("an argument of `include_vars` {why}")).at(&at.task.action.place));
-    let endings = texts("extensions").map_err(wrong)?.unwrap_or_else(|| ["yml", "yaml", "json"].map(String::from).to_vec());
-    let ignored = texts("ignore_files").map_err(wrong)?.unwrap_or_default();
-    let matching = args.get("files_matching").map(|v| fancy_regex::Regex::new(&v.reveal().to_string()));
-    let matching = matching.transpose().map_err(|e| wrong(format!("`files_matching` is not a regular expression: {e}")))?;
-    let depth = args.get("depth").and_then(|v| i64::from_value(v).ok()).unwrap_or(0);
-    let skips_unknown = args.get("ignore_unknown_extensions").is_some_and(|v| bool::from_value(v).unwrap_or(false));
-    let mut files = Vec::new();
-    collect(&root, 1, depth, &mut files)?;
-    let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    files.retain(|file| {
-        let matches = matching.as_ref().is_none_or(|m| m.is_match(&*name(file)).unwrap_or(false));
-        matches && !ignored.contains(&name(file))
-    });
-    let allowed = |file: &PathBuf| endings.iter().any(|e| **e == *file.extension().unwrap_or_default().to_string_lossy());
-    let odd = files.iter().find(|f| !skips_unknown && !allowed(f)).cloned();
-    files.retain(allowed);
-    Ok(Files { paths: files, odd })
-}
-
-fn collect(dir: &Path, level: i64, depth: i64, into: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(dir).map_err(|e| Diagnostic::input(format!("cannot read {}", dir.display())).note(e.to_string()))?;
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
-    paths.sort();
-    into.extend(paths.iter().filter(|p| p.is_file()).cloned());
-    for sub in paths.iter().filter(|p| p.is_dir() && (depth == 0 || level < depth)) {
-        collect(sub, level + 1, depth, into)?;
-    }
-    Ok(())
 }
 
 /// `setup`: facts of the host, remembered; then the `vars_files` that depend on them can be read.

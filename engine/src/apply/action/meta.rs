@@ -4,7 +4,7 @@ use super::super::task::At;
 use super::super::{Gone, Progress};
 use super::{Performed, target};
 use crate::error::{Diagnostic, Result};
-use crate::vars::{HostScope, write};
+use crate::vars::HostScope;
 use modules::value::Map;
 
 const KNOWN: [&str; 11] = [
@@ -35,7 +35,7 @@ pub(super) async fn meta(at: &At<'_>, scope: &HostScope) -> Result<Performed> {
             "inventory successfully refreshed".to_string()
         }
         "clear_facts" => {
-            at.batch.instance.batch.iter().for_each(|h| write(&at.run.fleet.memory(h).facts).clear());
+            at.batch.instance.batch.iter().for_each(|h| at.run.fleet.forget(h));
             "facts cleared".to_string()
         }
         "clear_host_errors" => {

@@ -4,33 +4,10 @@ use super::super::{PlayUse, Run};
 use crate::error::{Diagnostic, Kind, Result};
 use crate::graph::check::has_template;
 use crate::playbook::Vars;
-use crate::template::Scope;
 use crate::vars::{HostScope, PlayInstance, write};
 use crate::yaml::Node;
-use modules::value::Value;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
-
-/// What stands for the answers of `vars_prompt`: extra variables, else their defaults.
-pub(super) fn prompted(run: &Run, used: &PlayUse, scope: &Arc<dyn Scope>) -> Result<modules::value::Map> {
-    let mut answers = modules::value::Map::new();
-    for prompt in &used.play.vars_prompt {
-        let Some(name) = prompt.get("name").and_then(Node::as_str) else { continue };
-        if run.fleet.extra.contains_key(name) {
-            continue;
-        }
-        let Some(default) = prompt.get("default") else {
-            let error = Diagnostic::input(format!("`vars_prompt` is not supported yet, so nobody is asked for `{name}`"));
-            return Err(Box::new(error.at(prompt.place()).hint(format!("give it on the command line: `-e {name}=…`"))));
-        };
-        let private = prompt.get("private").is_none_or(|p| p.raw().truthy());
-        let value = run.templates.value(default, scope)?;
-        answers.insert(Value::str(name), if private { value.into_secret() } else { value });
-        let warning = Diagnostic::input(format!("`vars_prompt` is not supported yet: `{name}` takes its default"));
-        run.warn(warning.at(prompt.place()));
-    }
-    Ok(answers)
-}
 
 pub(super) fn instance(
     run: &Run,
@@ -41,8 +18,8 @@ pub(super) fn instance(
     all_hosts: Vec<String>,
     batch: Vec<String>,
 ) -> Result<Arc<PlayInstance>> {
-    let bare = HostScope { fleet: run.fleet.clone(), host: None, play: None, context: None, locals: Arc::default() };
-    let prompted = prompted(run, used, &bare.shared())?;
+    let (prompted, rendered) = super::prompt::answers(run, used, &vars)?;
+    let vars = vars.into_iter().chain(rendered).collect();
     // Hosts that failed in an earlier batch are no hosts of the play any more.
     let gone = all_hosts.iter().filter(|h| run.progress.gone(h).is_some()).cloned().collect();
     let instance = PlayInstance {

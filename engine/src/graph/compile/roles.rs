@@ -1,12 +1,13 @@
 //! Roles unfolded: those that plays list, those that others depend on, and those that tasks import or include.
 
-use super::{DEPTH, Unfold, in_dir, named_at, recursive};
+use super::{DEPTH, Unfold, in_dir, named_at, own_task, recursive};
 use crate::error::{Diagnostic, Result};
-use crate::graph::Context;
+use crate::graph::{Context, StepKind};
 use crate::playbook::{RoleUse, Task, Vars};
 use crate::source::Place;
 use crate::vars::{RoleInstance, RoleRun, read, write};
-use std::sync::Arc;
+use crate::yaml::{Data, Node};
+use std::sync::{Arc, RwLock};
 
 /// `import_role` or `include_role` with its arguments rendered.
 #[derive(Debug, Clone)]
@@ -23,7 +24,9 @@ pub struct RoleCall {
     pub defaults_from: Option<String>,
     /// Whether the whole play sees the role's variables.
     pub public: bool,
-    /// `rolespec_validate` is accepted; argument specs are checked by the language's own step.
+    /// `rolespec_validate`: whether the variables are checked against the role's `argument_specs`.
+    pub validates: bool,
+    /// Where it is called.
     pub place: Place,
 }
 
@@ -44,6 +47,7 @@ impl Unfold<'_> {
             vars_from: text("vars_from")?,
             defaults_from: text("defaults_from")?,
             public: text("public")?.is_none_or(|p| matches!(p.to_lowercase().as_str(), "true" | "yes" | "on" | "1")),
+            validates: text("rolespec_validate")?.is_none_or(|p| matches!(p.to_lowercase().as_str(), "true" | "yes" | "on" | "1")),
             place: named_at(task),
         })
     }
@@ -63,7 +67,9 @@ impl Unfold<'_> {
         for dependency in &role.dependencies {
             self.resolve_role(dependency, context, context.role.clone(), true, &mut before)?;
         }
+        let before_roles = before.iter().map(|(instance, _)| instance.role.clone()).collect();
         for (instance, context) in before {
+            self.validation(&instance, "main", &context, &call.place);
             self.role_tasks(&instance, "main", &context)?;
         }
         let variables = |kind: &str, from: &Option<String>, main: &Vars| match from {
@@ -78,6 +84,7 @@ impl Unfold<'_> {
             parent: context.role.clone(),
             dependency: false,
             first: None,
+            dependencies: RwLock::new(before_roles),
             role,
         });
         write(&self.play.used).push(RoleRun { instance: instance.clone(), keywords: None });
@@ -87,6 +94,9 @@ impl Unfold<'_> {
             write(&self.play.roles).push(instance.clone());
         }
         self.role_handlers(&instance, &call.handlers_from, &context)?;
+        if call.validates {
+            self.validation(&instance, &call.tasks_from, &context, &call.place);
+        }
         let done = self.role_tasks(&instance, &call.tasks_from, &context);
         self.depth -= 1;
         done
@@ -98,6 +108,35 @@ impl Unfold<'_> {
             self.out.handlers.push((item, context.clone()));
         }
         Ok(())
+    }
+
+    /// The step that checks what a role is given, where its `argument_specs` say something of this entry point.
+    pub(super) fn validation(&mut self, instance: &Arc<RoleInstance>, from: &str, context: &Context, place: &Place) {
+        let entry = [".yml", ".yaml", ".json"].iter().find_map(|ending| from.strip_suffix(ending)).unwrap_or(from);
+        let role = &instance.role;
+        let Some(spec) = role.argument_specs.as_ref().and_then(|specs| specs.get(entry)) else { return };
+        let Some(options) = spec.get("options").filter(|o| o.as_map().is_some_and(|pairs| !pairs.is_empty())) else { return };
+        let text = |text: &str| Node::new(place.clone(), Data::Str(text.into()));
+        let literal = |node: Node| Node::new(node.place().clone(), Data::Unsafe(node));
+        let path = std::path::absolute(&role.path).unwrap_or_else(|_| role.path.clone());
+        let name = role.name.rsplit('.').next().unwrap_or(&role.name);
+        let around = [("type", "role"), ("name", name), ("argument_spec_name", entry), ("path", &path.display().to_string())];
+        let around = around.map(|(key, value)| (text(key), text(value))).to_vec();
+        let args = vec![
+            ("argument_spec".to_string(), literal(options.clone())),
+            ("validate_args_context".to_string(), literal(Node::new(place.clone(), Data::Map(around)))),
+        ];
+        let what = spec.get("short_description").map(|d| format!(" - {}", d.raw())).unwrap_or_default();
+        let title = format!("Validating arguments against arg spec '{entry}'{what}");
+        let title = literal(text(&title));
+        let task = own_task("ansible.builtin.validate_argument_spec", place.clone(), &role.path, title, args);
+        let mut own = context.clone();
+        if !own.tags.iter().any(|t| t == "always") {
+            own.tags.push("always".into());
+        }
+        if self.compiler.selection.takes(&own.tags) {
+            self.push(StepKind::Task(Arc::new(task)), own, context);
+        }
     }
 
     pub(super) fn role_tasks(&mut self, instance: &Arc<RoleInstance>, from: &str, context: &Context) -> Result<()> {
@@ -131,6 +170,7 @@ impl Unfold<'_> {
             parent,
             dependency,
             first: None,
+            dependencies: RwLock::default(),
             role: role.clone(),
         };
         if !role.allow_duplicates {
@@ -139,6 +179,9 @@ impl Unfold<'_> {
         let instance = Arc::new(instance);
         for dependency in &role.dependencies {
             self.resolve_role(dependency, &context, Some(instance.clone()), true, into)?;
+        }
+        if let Some(parent) = instance.parent.as_ref().filter(|_| dependency) {
+            parent.depends_on(&role);
         }
         context.role = Some(instance.clone());
         if instance.first.is_none() {

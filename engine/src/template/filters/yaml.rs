@@ -4,21 +4,21 @@ use super::select::order;
 use modules::value::{Value, python_float};
 
 /// How to lay it out.
-pub(super) struct Layout {
+pub(in crate::template) struct Layout {
     /// Blanks a level.
-    pub(super) indent: usize,
+    pub(in crate::template) indent: usize,
     /// Lines are folded at blanks after this column.
-    pub(super) width: usize,
+    pub(in crate::template) width: usize,
     /// Whether keys are sorted.
-    pub(super) sorted: bool,
+    pub(in crate::template) sorted: bool,
     /// Block style; nothing means flow style for containers without containers.
-    pub(super) block: Option<bool>,
+    pub(in crate::template) block: Option<bool>,
     /// How texts are written: `"`, `'`, `|` or `>`; nothing means as plainly as possible.
-    pub(super) style: Option<char>,
+    pub(in crate::template) style: Option<char>,
     /// `---` first.
-    pub(super) start: bool,
+    pub(in crate::template) start: bool,
     /// `...` last.
-    pub(super) end: bool,
+    pub(in crate::template) end: bool,
 }
 
 struct Writer<'a> {
@@ -29,7 +29,7 @@ struct Writer<'a> {
 
 impl Layout {
     /// The document.
-    pub(super) fn text(&self, value: &Value) -> String {
+    pub(in crate::template) fn text(&self, value: &Value) -> String {
         let mut writer = Writer { layout: self, out: String::new(), column: 0 };
         if self.start {
             writer.put("---");

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) const LOOKUPS: &[(&str, Lookup)] = &[
     ("file", file),
-    ("unvault", file),
+    ("unvault", unvault),
     ("template", template),
     ("fileglob", fileglob),
     ("filetree", filetree),
@@ -62,6 +62,11 @@ fn file(request: &Request<'_>) -> Result<Vec<Value>, Error> {
         Ok(Value::str(if right { text.trim_end() } else { text }))
     };
     request.texts().map(read).collect()
+}
+
+/// The whole content, encrypted or not.
+fn unvault(request: &Request<'_>) -> Result<Vec<Value>, Error> {
+    request.texts().map(|name| Ok(Value::from(contents(request, &name, "files")?.1))).collect()
 }
 
 fn template(request: &Request<'_>) -> Result<Vec<Value>, Error> {

@@ -1,6 +1,6 @@
 //! Facts about processors, memory, mounts, disks and the machine.
 
-use super::{Facts, line, put, read};
+use super::{Facts, disks, line, put, read};
 use crate::host::mounts::{Mounted, parse_mountinfo};
 use crate::value::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ pub(super) fn gather(facts: &mut Facts) {
     }
     memory(facts, &read("/proc/meminfo"));
     put(facts, "mounts", mounts());
-    put(facts, "devices", devices());
+    disks::gather(facts);
     machine(facts);
     let uptime = read("/proc/uptime");
     put(facts, "uptime_seconds", uptime.split('.').next().and_then(|s| s.parse::<i64>().ok()).unwrap_or_default());
@@ -23,6 +23,7 @@ fn processors(cpuinfo: &str, allowed: usize) -> Vec<(&'static str, Value)> {
     let mut described = Vec::new();
     let mut sockets = HashSet::new();
     let (mut cores, mut siblings, mut vcpus) = (1, 1, 0);
+    let mut flags = Vec::new();
     for entry in cpuinfo.lines() {
         let Some((key, value)) = entry.split_once(':').map(|(k, v)| (k.trim(), v.trim())) else { continue };
         match key {
@@ -34,6 +35,7 @@ fn processors(cpuinfo: &str, allowed: usize) -> Vec<(&'static str, Value)> {
             "physical id" => {
                 sockets.insert(value.to_string());
             }
+            "flags" | "Features" if flags.is_empty() => flags = value.split_whitespace().map(Value::str).collect(),
             "cpu cores" => cores = value.parse().unwrap_or(1),
             "siblings" => siblings = value.parse().unwrap_or(1),
             _ => {}
@@ -48,6 +50,7 @@ fn processors(cpuinfo: &str, allowed: usize) -> Vec<(&'static str, Value)> {
         ("processor_threads_per_core", threads.into()),
         ("processor_vcpus", (threads * count * cores).into()),
         ("processor_nproc", allowed.into()),
+        ("flags", Value::list(flags)),
     ]
 }
 
@@ -129,55 +132,6 @@ fn uuids() -> HashMap<String, String> {
         .collect()
 }
 
-fn devices() -> Map {
-    let mut found = Map::new();
-    let mut names: Vec<_> = std::fs::read_dir("/sys/block").into_iter().flatten().flatten().map(|e| e.path()).collect();
-    names.sort();
-    for path in names {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = |file: &str| line(path.join(file));
-        let sectors = text("size").and_then(|s| s.parse::<u64>().ok()).unwrap_or(0);
-        if name.starts_with("ram") || (name.starts_with("loop") && sectors == 0) {
-            continue;
-        }
-        let mut device = Map::new();
-        for (fact, file) in [("vendor", "device/vendor"), ("model", "device/model"), ("serial", "device/serial")] {
-            put(&mut device, fact, text(file));
-        }
-        put(&mut device, "removable", text("removable"));
-        put(&mut device, "rotational", text("queue/rotational"));
-        put(&mut device, "sectors", sectors);
-        put(&mut device, "sectorsize", text("queue/logical_block_size"));
-        put(&mut device, "size", human(sectors * 512));
-        put(&mut device, "partitions", partitions(&path, &name));
-        found.insert(Value::str(name), device.into());
-    }
-    found
-}
-
-fn partitions(device: &Path, name: &str) -> Map {
-    let mut names: Vec<_> =
-        std::fs::read_dir(device).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    names.retain(|n| n.starts_with(name) && device.join(n).join("partition").exists());
-    names.sort();
-    let described = |part: String| {
-        let number = |file: &str| line(device.join(&part).join(file)).and_then(|s| s.parse::<u64>().ok()).unwrap_or(0);
-        let mut map = Map::new();
-        put(&mut map, "start", number("start").to_string());
-        put(&mut map, "sectors", number("size"));
-        put(&mut map, "size", human(number("size") * 512));
-        (Value::str(&part), map.into())
-    };
-    names.into_iter().map(described).collect()
-}
-
-/// A size as `1.00 GB`.
-fn human(bytes: u64) -> String {
-    let units = [("YB", 80), ("ZB", 70), ("EB", 60), ("PB", 50), ("TB", 40), ("GB", 30), ("MB", 20), ("KB", 10)];
-    let unit = units.iter().find(|(_, power)| *power < 64 && bytes >= 1 << power);
-    unit.map_or_else(|| format!("{bytes}.00 Bytes"), |(name, power)| format!("{:.2} {name}", bytes as f64 / (1u64 << power) as f64))
-}
-
 fn machine(facts: &mut Facts) {
     for (name, file) in [
         ("bios_date", "bios_date"),
@@ -209,18 +163,14 @@ mod tests {
 
     #[test]
     fn processor_facts() {
-        let info = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: X\nphysical id\t: 0\nsiblings\t: 4\ncpu cores\t: 2\n\nprocessor\t: 1\nvendor_id\t: GenuineIntel\nmodel name\t: X\nphysical id\t: 0\nsiblings\t: 4\ncpu cores\t: 2\n";
+        let info = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: X\nphysical id\t: 0\nsiblings\t: 4\ncpu cores\t: 2\nflags\t\t: fpu vme\n\nprocessor\t: 1\nvendor_id\t: GenuineIntel\nmodel name\t: X\nphysical id\t: 0\nsiblings\t: 4\ncpu cores\t: 2\n";
         let found: HashMap<_, _> = processors(info, 2).into_iter().map(|(k, v)| (k, v.to_string())).collect();
         assert_eq!(found["processor"], "['0', 'GenuineIntel', 'X', '1', 'GenuineIntel', 'X']");
         assert_eq!(
             (found["processor_count"].as_str(), found["processor_cores"].as_str(), found["processor_vcpus"].as_str()),
             ("1", "2", "4")
         );
-    }
-
-    #[test]
-    fn sizes() {
-        assert_eq!((human(1 << 30).as_str(), human(1536).as_str(), human(3).as_str()), ("1.00 GB", "1.50 KB", "3.00 Bytes"));
+        assert_eq!(found["flags"], "['fpu', 'vme']");
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Facts of a host by Ansible's names, read natively.
 
+mod disks;
 mod hardware;
+mod local;
+mod lvm;
 mod network;
 mod platform;
+mod python;
 mod virtualization;
 
-use super::{Command, Host};
+use super::Host;
 use crate::module::Halt;
 use crate::value::{Map, Value};
 use std::path::Path;
@@ -144,8 +148,12 @@ impl Host {
                     self.clock_facts(&mut facts);
                     let local = self.local_facts(fact_path)?;
                     put(&mut facts, "local", local);
+                    self.python_facts(&mut facts);
                 }
-                Subset::Hardware => hardware::gather(&mut facts),
+                Subset::Hardware => {
+                    hardware::gather(&mut facts);
+                    self.lvm_facts(&mut facts);
+                }
                 Subset::Network => network::gather(&mut facts),
                 Subset::Virtual => virtualization::gather(&mut facts),
             }
@@ -180,53 +188,6 @@ impl Host {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         put(facts, "date_time", platform::date_time(now, east, &zone));
     }
-
-    /// Facts out of `*.fact` files: JSON or INI; what is executable is run.
-    fn local_facts(&mut self, folder: &Path) -> Result<Map, Halt> {
-        use std::os::unix::fs::PermissionsExt;
-        let mut found = Map::new();
-        let mut files: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
-        files.sort();
-        for file in files.into_iter().filter(|f| f.extension().is_some_and(|e| e == "fact")) {
-            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let runs = std::fs::metadata(&file).is_ok_and(|m| m.permissions().mode() & 0o111 != 0);
-            let text = if runs {
-                match self.query(&Command::new([file.to_string_lossy()])) {
-                    Ok(output) if output.success() => Ok(output.text()),
-                    Ok(output) => {
-                        Err(format!("Failure executing fact script ({}), rc: {}, err: {}", file.display(), output.code, output.errors()))
-                    }
-                    Err(_) => Err(format!("Could not execute fact script ({})", file.display())),
-                }
-            } else {
-                Ok(read(&file))
-            };
-            let value = match text {
-                Ok(text) => serde_json::from_str(&text).map_or_else(|_| ini(&text), |json: serde_json::Value| Value::from_json(&json)),
-                Err(why) => Value::str(why),
-            };
-            found.insert(Value::str(name), value);
-        }
-        Ok(found)
-    }
-}
-
-/// Sections of an INI file, keys in lower case.
-fn ini(text: &str) -> Value {
-    let mut sections = Map::new();
-    let mut current: Option<(String, Map)> = None;
-    for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with(['#', ';'])) {
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            sections.extend(current.take().map(|(n, m)| (Value::str(n), m.into())));
-            current = Some((name.to_string(), Map::new()));
-        } else if let (Some((_, entries)), Some((key, value))) = (&mut current, line.split_once(['=', ':'])) {
-            entries.insert(Value::str(key.trim().to_lowercase()), Value::str(value.trim()));
-        } else {
-            return Value::str(format!("error loading facts as JSON or ini - please check content: {text}"));
-        }
-    }
-    sections.extend(current.take().map(|(n, m)| (Value::str(n), m.into())));
-    sections.into()
 }
 
 #[cfg(test)]
@@ -243,11 +204,5 @@ mod tests {
         assert_eq!(chosen(&["!hardware"]).unwrap(), [Subset::Min, Subset::Network, Subset::Virtual]);
         assert_eq!(chosen(&["min"]).unwrap(), [Subset::Min]);
         assert!(chosen(&["netwrk"]).is_err());
-    }
-
-    #[test]
-    fn ini_facts() {
-        assert_eq!(ini("# x\n[General]\nAbc = 1\nb: c d\n").to_string(), "{'General': {'abc': '1', 'b': 'c d'}}");
-        assert!(ini("nonsense").as_str().is_some_and(|t| t.starts_with("error loading")));
     }
 }

@@ -41,10 +41,42 @@ pub(super) fn gather(facts: &mut Facts) {
     };
     put(facts, "all_ipv4_addresses", listed(true));
     put(facts, "all_ipv6_addresses", listed(false));
+    put(facts, "locally_reachable_ips", reachable(&addresses, &read("/proc/net/fib_trie")));
     for name in &names {
         put(facts, &name.replace(['-', '.', ':'], "_"), interface(name, &addresses));
     }
     put(facts, "interfaces", names);
+}
+
+/// Every address that the host answers to itself: its own, and the ranges that the kernel keeps local.
+fn reachable(addresses: &[Address], routes: &str) -> Value {
+    let mut v4: Vec<Ipv4Addr> = addresses.iter().filter_map(|a| if let IpAddr::V4(ip) = a.address { Some(ip) } else { None }).collect();
+    let mut v6: Vec<String> = addresses.iter().filter(|a| a.address.is_ipv6()).map(|a| a.address.to_string()).collect();
+    let mut all: Vec<String> = Vec::new();
+    v4.sort();
+    v4.dedup();
+    all.extend(v4.iter().map(Ipv4Addr::to_string));
+    all.extend(local_ranges(routes));
+    all.sort();
+    all.dedup();
+    v6.sort();
+    v6.dedup();
+    Value::map([("ipv4", Value::from(all)), ("ipv6", Value::from(v6))])
+}
+
+/// The `/x host|link LOCAL` lines of /proc/net/fib_trie that are ranges, each below its address.
+fn local_ranges(routes: &str) -> Vec<String> {
+    let (mut found, mut address) = (Vec::new(), "");
+    for line in routes.lines().map(str::trim) {
+        if let Some(ip) = line.strip_prefix("|-- ") {
+            address = ip;
+        } else if let Some(prefix) = line.strip_prefix('/').filter(|l| l.ends_with("LOCAL")).and_then(|l| l.split(' ').next())
+            && prefix != "32"
+        {
+            found.push(format!("{address}/{prefix}"));
+        }
+    }
+    found
 }
 
 fn index_of(name: &str) -> Option<u32> {
@@ -80,6 +112,11 @@ fn interface(name: &str, addresses: &[Address]) -> Map {
     members.sort();
     if kind_of(name) == "bridge" {
         put(&mut map, "interfaces", members);
+        put(&mut map, "id", line(folder.join("bridge/bridge_id")).unwrap_or_default());
+        put(&mut map, "stp", line(folder.join("bridge/stp_state")).as_deref() == Some("1"));
+    }
+    if let Ok(device) = std::fs::read_link(folder.join("device")) {
+        put(&mut map, "pciid", device.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
     let flags = line(folder.join("flags")).and_then(|f| u32::from_str_radix(f.trim_start_matches("0x"), 16).ok()).unwrap_or(0);
     put(&mut map, "promisc", flags & 0x100 != 0);
@@ -271,6 +308,12 @@ mod tests {
             "{zero} 00 {zero} 00 fe800000000000000000000000000001 00000400 00000001 00000000 00450003     eth0\n{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200       lo\n"
         ));
         assert_eq!(v6.map(|r| (r.interface, r.gateway.to_string())), Some(("eth0".into(), "fe80::1".into())));
+    }
+
+    #[test]
+    fn ranges_that_are_local() {
+        let trie = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     +-- 127.0.0.0/8 2 0 2\n        |-- 127.0.0.0\n           /8 host LOCAL\n        |-- 127.0.0.1\n           /32 host LOCAL\n        |-- 127.255.255.255\n           /32 link BROADCAST\n";
+        assert_eq!(local_ranges(trie), ["127.0.0.0/8"]);
     }
 
     #[test]

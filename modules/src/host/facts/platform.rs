@@ -38,11 +38,91 @@ pub(super) fn gather(facts: &mut Facts) {
     put(facts, "selinux_python_present", false);
     let apparmor = if Path::new("/sys/kernel/security/apparmor").exists() { "enabled" } else { "disabled" };
     put(facts, "apparmor", Value::map([("status", Value::str(apparmor))]));
+    put(facts, "fibre_channel_wwn", fibre_channel());
+    put(facts, "hostnqn", line("/etc/nvme/hostnqn").unwrap_or_default());
+    put(facts, "iscsi_iqn", initiator(&read("/etc/iscsi/initiatorname.iscsi")));
+    capabilities(facts, &read("/proc/self/status"));
     let loads = read("/proc/loadavg");
     let loads: Vec<f64> = loads.split_whitespace().filter_map(|w| w.parse().ok()).collect();
     if let [one, five, fifteen, ..] = loads.as_slice() {
         put(facts, "loadavg", Value::map([("1m", Value::Float(*one)), ("5m", Value::Float(*five)), ("15m", Value::Float(*fifteen))]));
     }
+}
+
+fn fibre_channel() -> Vec<String> {
+    let hosts = std::fs::read_dir("/sys/class/fc_host").into_iter().flatten().flatten();
+    let mut names: Vec<String> = hosts.filter_map(|h| line(h.path().join("port_name"))).collect();
+    names.iter_mut().for_each(|name| *name = name.trim_start_matches("0x").to_owned());
+    names.sort();
+    names
+}
+
+/// The name in /etc/iscsi/initiatorname.iscsi.
+fn initiator(text: &str) -> String {
+    text.lines().find_map(|l| l.strip_prefix("InitiatorName=")).unwrap_or_default().trim().to_owned()
+}
+
+/// Names of the capabilities by their numbers, capabilities(7).
+const CAPABILITIES: [&str; 41] = [
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
+    "checkpoint_restore",
+];
+
+/// What this process may do beyond its user, in the words of capsh(1) as Ansible cuts them: `ep` and what is missing of
+/// everything, or `ep` alone where most is missing.
+fn capabilities(facts: &mut Facts, status: &str) {
+    let Some(mask) = status.lines().find_map(|l| l.strip_prefix("CapEff:")).and_then(|m| u64::from_str_radix(m.trim(), 16).ok()) else {
+        return;
+    };
+    let missing: Vec<String> =
+        CAPABILITIES.iter().enumerate().filter(|(n, _)| mask & (1 << n) == 0).map(|(_, name)| format!("cap_{name}")).collect();
+    let list: Vec<String> = match missing.len() {
+        0 => Vec::new(),
+        n if n == CAPABILITIES.len() => vec![String::new()],
+        n if n < CAPABILITIES.len() / 2 => format!("ep {}-ep", missing.join(",")).split(',').map(str::to_owned).collect(),
+        _ => vec!["ep".to_owned()],
+    };
+    put(facts, "system_capabilities_enforced", if missing.is_empty() { "False" } else { "True" });
+    put(facts, "system_capabilities", list);
 }
 
 fn kernel(facts: &mut Facts) {
@@ -327,6 +407,21 @@ mod tests {
         assert_eq!(full_name("a", "10.0.0.1 a b.example.org\n"), "a");
         assert_eq!(full_name("a.b", ""), "a.b");
         assert_eq!(Value::from(command_line("ro a=1 a=2 quiet\n", true)).to_string(), "{'ro': True, 'a': ['1', '2'], 'quiet': True}");
+    }
+
+    #[test]
+    fn capabilities_in_words() {
+        let said = |mask: &str| {
+            let mut facts = Facts::new();
+            capabilities(&mut facts, &format!("Name:\tx\nCapEff:\t{mask}\n"));
+            let text = |name: &str| facts.get(name).map(Value::to_string).unwrap_or_default();
+            format!("{} {}", text("system_capabilities"), text("system_capabilities_enforced"))
+        };
+        assert_eq!(said("000001ffffffffff"), "[] False");
+        assert_eq!(said("000001fffeffffff"), "['ep cap_sys_resource-ep'] True");
+        assert_eq!(said("0000000000000000"), "[''] True");
+        assert_eq!(said("0000000000000001"), "['ep'] True");
+        assert_eq!(initiator("# x\nInitiatorName=iqn.1993-08.org.debian:01:a\n"), "iqn.1993-08.org.debian:01:a");
     }
 
     #[test]

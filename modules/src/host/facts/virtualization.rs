@@ -7,11 +7,19 @@ pub(super) fn gather(facts: &mut Facts) {
     let (kind, role) = detect();
     put(facts, "virtualization_type", kind);
     put(facts, "virtualization_role", role);
-    let (guest, host) = match role {
-        "guest" => (vec![kind], vec![]),
-        "host" => (vec![], vec![kind]),
-        _ => (vec![], vec![]),
-    };
+    let mut guest = if role == "guest" { vec![kind] } else { vec![] };
+    if ["docker", "podman", "lxc", "systemd-nspawn"].contains(&kind) {
+        guest.push("container");
+    }
+    // A machine may be a guest and hold others at once.
+    let modules = read("/proc/modules");
+    let holds = |name: &str| modules.lines().any(|l| l.split(' ').next() == Some(name));
+    let mut host = if role == "host" { vec![kind] } else { vec![] };
+    for (is, kind) in [(holds("kvm") || Path::new("/dev/kvm").exists(), "kvm"), (holds("vboxdrv"), "virtualbox")] {
+        if is && !host.contains(&kind) {
+            host.push(kind);
+        }
+    }
     put(facts, "virtualization_tech_guest", guest);
     put(facts, "virtualization_tech_host", host);
 }
