@@ -95,14 +95,15 @@ impl FromValue for PathBuf {
         if text.is_empty() {
             return Err("must be a path, not empty".into());
         }
-        Ok(PathBuf::from(expand_path(&text, |name| std::env::var(name).ok())))
+        Ok(PathBuf::from(expand_path(&text, |name| std::env::var(name).ok(), crate::host::accounts::home_of)))
     }
 }
 
-fn expand_path(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
-    let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let text = match rest.zip(variable("HOME")) {
-        Some((rest, home)) => format!("{}{rest}", home.trim_end_matches('/')),
+fn expand_path(text: &str, variable: impl Fn(&str) -> Option<String>, home_of: impl Fn(&str) -> Option<String>) -> String {
+    let named = text.strip_prefix('~').map(|rest| rest.split_at(rest.find('/').unwrap_or(rest.len())));
+    let home = named.and_then(|(user, rest)| Some((if user.is_empty() { variable("HOME") } else { home_of(user) }?, rest)));
+    let text = match home {
+        Some((home, rest)) => format!("{}{rest}", home.trim_end_matches('/')),
         None => text.to_string(),
     };
     let mut out = String::with_capacity(text.len());
@@ -564,10 +565,17 @@ mod tests {
             "X" => Some("x".to_string()),
             _ => None,
         };
-        for (text, expected) in
-            [("~", "/home/me"), ("~/a", "/home/me/a"), ("~you/a", "~you/a"), ("/a~", "/a~"), ("/$X/${X}y/$NO/${NO}/$", "/x/xy/$NO/${NO}/$")]
-        {
-            assert_eq!(expand_path(text, variable), expected);
+        let home_of = |name: &str| (name == "you").then(|| "/srv/you".to_string());
+        for (text, expected) in [
+            ("~", "/home/me"),
+            ("~/a", "/home/me/a"),
+            ("~you/a", "/srv/you/a"),
+            ("~you", "/srv/you"),
+            ("~nobody-knows/a", "~nobody-knows/a"),
+            ("/a~", "/a~"),
+            ("/$X/${X}y/$NO/${NO}/$", "/x/xy/$NO/${NO}/$"),
+        ] {
+            assert_eq!(expand_path(text, variable, home_of), expected);
         }
     }
 

@@ -135,10 +135,13 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
             Err(error) => outcome = Outcome::broken(&error),
         }
     }
-    let value = if at.hidden { outcome.value.clone().into_secret() } else { outcome.value.clone() };
+    let registered = at.task.register.as_ref().map(|name| {
+        let value = if run.live { outcome.value.clone() } else { owned(&outcome.value, name) };
+        (name, if at.hidden { value.into_secret() } else { value })
+    });
     for host in for_hosts {
-        if let Some(register) = &at.task.register {
-            run.fleet.remember(host, register, value.clone());
+        if let Some((name, value)) = &registered {
+            run.fleet.remember(host, name, value.clone());
         }
         if let Some(facts) = &outcome.facts {
             match &outcome.learner {
@@ -180,6 +183,18 @@ fn settle(at: &At<'_>, step: &Step, for_hosts: &[Arc<str>], mut outcome: Outcome
         count(run, at.host, &result);
     }
     run.observer.observe(&Event::TaskDone { task: at.name.clone(), host: at.host.to_string(), result: Arc::new(result) });
+}
+
+/// A result whose unknown entries say whose they are: `r.stdout` and not `stdout`.
+fn owned(value: &Value, register: &str) -> Value {
+    match value {
+        Value::Unknown(what) if what.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && **what != *register => {
+            Value::unknown(format!("{register}.{what}"))
+        }
+        Value::Map(map) => Value::from(map.iter().map(|(k, v)| (k.clone(), owned(v, register))).collect::<Map>()),
+        Value::List(list) => Value::list(list.iter().map(|v| owned(v, register))),
+        other => other.clone(),
+    }
 }
 
 /// Takes the hosts of a failed task to their `rescue`, or out of the play. True when a `rescue` takes it up.

@@ -1,7 +1,8 @@
 //! Lookups that arrange what they are given.
 
 use super::{Lookup, Request};
-use crate::template::errors::refuse;
+use crate::error::{Diagnostic, Kind};
+use crate::template::errors::{carry, refuse};
 use minijinja::Error;
 use modules::value::Value;
 
@@ -75,7 +76,10 @@ fn flat(terms: &[Value]) -> Vec<Value> {
 fn dict(request: &Request<'_>) -> Result<Vec<Value>, Error> {
     let mut out = Vec::new();
     for term in request.terms.iter().flat_map(listed) {
-        let map = term.as_map().ok_or_else(|| refuse(format!("the dict lookup needs a dictionary, not {}", term.type_name())))?;
+        let map = term.as_map().ok_or_else(|| {
+            let error = Diagnostic::new(Kind::Template, format!("the dict lookup needs a dictionary, not {}", term.type_name()));
+            carry(error.said(format!("the 'dict' lookup plugin expects a dictionary, got '{term}'")))
+        })?;
         out.extend(map.iter().map(|(k, v)| Value::map([("key", k.clone()), ("value", v.clone())])));
     }
     Ok(out)

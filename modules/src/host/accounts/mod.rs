@@ -47,6 +47,11 @@ pub struct GroupEntry {
     pub members: Vec<String>,
 }
 
+/// A user's home folder, by `/etc/passwd`.
+pub fn home_of(user: &str) -> Option<String> {
+    parse_passwd(&std::fs::read_to_string("/etc/passwd").ok()?).into_iter().find(|u| u.name == user).map(|u| u.home)
+}
+
 /// Reads /etc/passwd; lines that are not entries are left out.
 pub fn parse_passwd(text: &str) -> Vec<PasswdEntry> {
     let entry = |line: &str| {
