@@ -49,7 +49,7 @@ arguments! {
         upgrade: UpgradeOf = UpgradeOf::No,
         /// Options of dpkg, comma separated.
         dpkg_options: String = "force-confdef,force-confold".to_string(),
-        /// A package file on the host.
+        /// A package file on the host, or its address on the web.
         deb: Option<String>,
         /// Removes packages that nothing needs any more.
         autoremove: bool = false,
@@ -80,32 +80,39 @@ module! {
     ],
 }
 
-fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
+pub(crate) fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
+    check(args)?;
     let options = options(args);
     let names: Vec<String> = args.name.iter().flatten().map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect();
+    let all = args.state == State::Latest && names.iter().any(|n| n == "*");
+    if all && names.len() > 1 {
+        return Err(Halt::failed("unable to install additional packages when upgrading all installed packages"));
+    }
+    let upgrade = if all { UpgradeOf::Yes } else { args.upgrade };
     let update = args.update_cache.unwrap_or(args.cache_valid_time > 0);
     let retries = Retries { times: args.update_cache_retries, longest: args.update_cache_retry_max_delay };
+    let alone = names.is_empty() && args.deb.is_none() && upgrade == UpgradeOf::No;
     let mut packages = host.packages();
-    let updated = update && packages.fetch_lists(args.cache_valid_time, retries, &options)?;
-    let mut output = None;
-    match args.upgrade {
-        UpgradeOf::No => {}
-        UpgradeOf::Yes => output = packages.upgrade_apt(Upgrade::Safe, &options)?,
-        UpgradeOf::Full | UpgradeOf::Dist => output = packages.upgrade_apt(Upgrade::Full, &options)?,
-    }
+    let updated = update && packages.fetch_lists(args.cache_valid_time, retries, &options, alone)?;
+    let mut output = match upgrade {
+        UpgradeOf::No => None,
+        UpgradeOf::Yes => packages.upgrade_apt(Upgrade::Safe, &options)?,
+        UpgradeOf::Full | UpgradeOf::Dist => packages.upgrade_apt(Upgrade::Full, &options)?,
+    };
     if let Some(deb) = &args.deb {
-        output = packages.converge_deb(deb.as_ref(), &options)?.or(output);
+        output = host.packages().converge_deb_from(deb, &options)?.or(output);
     }
+    let mut packages = host.packages();
     let done = match args.state {
         State::Fixed => packages.fix_apt(&options)?,
-        _ if names.is_empty() => None,
+        _ if names.is_empty() || all => None,
         State::BuildDep => packages.build_dependencies(&names, &options)?,
-        State::Present => packages.converge_apt(&names, Wanted::Present, &options, update)?,
-        State::Latest => packages.converge_apt(&names, Wanted::Latest, &options, update)?,
+        State::Present => packages.converge_apt(&names, Wanted::Present, &options, updated)?,
+        State::Latest => packages.converge_apt(&names, Wanted::Latest, &options, updated)?,
         State::Absent => packages.converge_apt(&names, Wanted::Absent, &options, false)?,
     };
     output = done.or(output);
-    if args.autoremove {
+    if args.autoremove && args.state != State::Absent {
         output = packages.autoremove_apt(&options)?.or(output);
     }
     if args.autoclean {
@@ -116,6 +123,14 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     }
     let fetched = packages.lists_fetched();
     Ok(said(Outcome::new().with("cache_updated", updated).with("cache_update_time", fetched), output))
+}
+
+fn check(args: &Args) -> Result<(), Halt> {
+    let given = [("deb", args.deb.is_some()), ("package", args.name.is_some()), ("upgrade", args.upgrade != UpgradeOf::No)];
+    if given.iter().filter(|(_, given)| *given).count() > 1 {
+        return Err(Halt::failed("parameters are mutually exclusive: deb|package|upgrade"));
+    }
+    Ok(())
 }
 
 fn options(args: &Args) -> AptOptions {

@@ -27,6 +27,8 @@ module! {
     examples: [r#"{"database": "passwd", "key": "root"}"#],
 }
 
+const MISSING: &str = "One or more supplied key could not be found in the database.";
+
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let mut argv = vec!["getent".to_string()];
     argv.extend(args.service.iter().flat_map(|s| ["-s".to_string(), s.clone()]));
@@ -38,12 +40,13 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let facts = match output.code {
         0 => entries(&output.text(), &args.database, args.split.as_deref()),
         2 if !args.fail_key => Map::from_iter([(Value::str(key), Value::Null)]),
-        1 => return Err(Failure::new(format!("Missing arguments, or database unknown: {}", args.database)).into()),
-        2 => return Err(Failure::new(format!("One or more supplied key could not be found in the database: {key}")).into()),
-        3 => return Err(Failure::new(format!("Enumeration not supported on the database {}", args.database)).into()),
+        1 => return Err(Failure::new("Missing arguments, or database unknown.").hint(format!("see `getent {}`", args.database)).into()),
+        2 => return Err(Failure::new(MISSING).into()),
+        3 => return Err(Failure::new("Enumeration not supported on this database.").into()),
         _ => return Err(output.require("getent failed").err().unwrap_or_else(|| Halt::failed("getent failed"))),
     };
-    Ok(Outcome::new().with("ansible_facts", Value::map([(name, Value::from(facts))])))
+    let outcome = Outcome::new().with("ansible_facts", Value::map([(name, Value::from(facts))]));
+    Ok(if output.code == 2 { outcome.with("msg", MISSING) } else { outcome })
 }
 
 fn entries(text: &str, database: &str, split: Option<&str>) -> Map {

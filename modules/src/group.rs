@@ -40,6 +40,13 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     if args.name.is_empty() || args.name.starts_with('-') || args.name.contains([':', '/', '\n']) {
         return Err(Halt::failed(format!("`{}` cannot be the name of a group", args.name)));
     }
+    if args.non_unique && args.gid.is_none() {
+        return Err(Halt::failed("non_unique is True but all of the following are missing: gid"));
+    }
+    let ranges = [("gid_min", args.gid_min), ("gid_max", args.gid_max)];
+    if let Some((name, _)) = ranges.iter().find(|(_, given)| args.local && given.is_some()) {
+        return Err(Halt::failed(format!("'{name}' can not be used with 'local'")));
+    }
     let number =
         |value: Option<u64>| value.map(u32::try_from).transpose().map_err(|_| Halt::failed("a group's number must be below 4294967296"));
     let desired = DesiredGroup {
@@ -50,13 +57,13 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         local: args.local,
         force: args.force,
     };
-    let outcome = Outcome::new().with("name", args.name.as_str()).with("system", args.system);
+    let outcome = Outcome::new().with("name", args.name.as_str());
     if args.state == State::Absent {
         host.accounts().remove_group(&args.name, &desired)?;
         return Ok(outcome.with("state", "absent"));
     }
     let group = host.accounts().converge_group(&args.name, &desired)?;
-    let outcome = outcome.with("state", "present");
+    let outcome = outcome.with("state", "present").with("system", args.system);
     Ok(match group.gid {
         Some(gid) => outcome.with("gid", gid),
         None => outcome.with_unknown("gid"),

@@ -43,7 +43,7 @@ arguments! {
         /// Whether it starts with the system.
         enabled: Option<bool>,
         /// Replaces symbolic links that stand in the way of enabling.
-        force: bool = false,
+        force: Option<bool>,
         /// Whether nothing may start it.
         masked: Option<bool>,
         /// Lets systemd read unit files again, before anything else.
@@ -66,7 +66,7 @@ module! {
     ],
 }
 
-fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
+pub(crate) fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let wants_unit = args.state.is_some() || args.enabled.is_some() || args.masked.is_some();
     if args.name.is_none() && (wants_unit || !(args.daemon_reload || args.daemon_reexec)) {
         return Err(Failure::new("`systemd` needs the argument `name`").hint("only daemon_reload and daemon_reexec go without").into());
@@ -76,7 +76,7 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
         run: args.state.map(State::run),
         enabled: args.enabled,
         masked: args.masked,
-        force: args.force,
+        force: args.force == Some(true),
         no_block: args.no_block,
     };
     if args.daemon_reload && scope != Scope::Global {
@@ -91,9 +91,14 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     let Some(name) = &args.name else {
         return Ok(Outcome::new().with("name", crate::value::Value::Null).with("status", crate::value::Map::new()));
     };
+    let offline = host.units(scope).offline()?;
     let unit = host.units(scope).converge(&full_name(name), &desired)?;
-    Ok(outcome(name, args.state, args.enabled, unit.to_value()))
+    let outcome = outcome(name, args.state, args.enabled, unit.to_value());
+    Ok(if offline { outcome.warn(OFFLINE) } else { outcome })
 }
+
+const OFFLINE: &str =
+    "Target is a chroot or systemd is offline. This can lead to false positives or prevent the init system tools from working.";
 
 /// What `systemd` and `service` return.
 pub(crate) fn outcome(name: &str, state: Option<State>, enabled: Option<bool>, status: crate::value::Value) -> Outcome {

@@ -2,6 +2,7 @@
 
 mod argument_spec;
 mod background;
+mod backing;
 mod content;
 mod covered;
 mod decide;
@@ -12,6 +13,7 @@ mod include_vars;
 pub(in crate::apply) mod meta;
 mod pause;
 mod raw;
+mod reboot;
 mod stats;
 
 use super::reach::Reach;
@@ -185,6 +187,7 @@ pub(in crate::apply) async fn perform(at: &At<'_>, scope: &HostScope) -> Result<
         "set_stats" => stats::set_stats(at, &args),
         "pause" => pause::pause(at, &args).await,
         "raw" => raw::raw(at, scope, &args).await,
+        "reboot" => reboot::reboot(at, scope, &args).await,
         "setup" | "gather_facts" => facts::gather(at, scope, args).await,
         "copy" | "template" | "unarchive" | "script" | "binary" | "assemble" => match content::prepare(at, scope, &name, args.clone())? {
             content::Prepared::Unknown(what) => Ok(unknown_arguments(&name, &args, &what)),
@@ -215,7 +218,8 @@ fn module_name(at: &At<'_>, scope: &HostScope) -> Result<String> {
 /// The task's arguments, rendered: `module_defaults`, then `args`, then the task's own.
 pub(in crate::apply) fn arguments(at: &At<'_>, scope: &HostScope) -> Result<Map> {
     let (run, action, shared) = (at.run, &at.task.action, scope.shared());
-    let mut args = defaults(at, scope)?;
+    let module = module_name(at, scope)?;
+    let mut args = defaults(at, scope, &module)?;
     if let Some(template) = &action.template {
         let value = run.templates.value(template, &shared)?;
         match (value.as_map(), value.first_unknown()) {
@@ -241,7 +245,7 @@ pub(in crate::apply) fn arguments(at: &At<'_>, scope: &HostScope) -> Result<Map>
         let value = run.templates.value(free_form, &shared).map_err(|e| Box::new(unresolved(*e, &action.module, "_raw_params")))?;
         args.insert("_raw_params".into(), value);
     }
-    Ok(super::task::without_omitted(args))
+    backing::complete(at, scope, &module, super::task::without_omitted(args))
 }
 
 /// The error for an argument that cannot be rendered, in Ansible's words.
@@ -251,9 +255,9 @@ fn unresolved(error: Diagnostic, module: &str, argument: &str) -> Diagnostic {
     resolving.said_while(&format!("Finalization of task args for '{module}' failed"))
 }
 
-fn defaults(at: &At<'_>, scope: &HostScope) -> Result<Map> {
+/// What `module_defaults` gives a module, by its short name.
+fn defaults(at: &At<'_>, scope: &HostScope, short: &str) -> Result<Map> {
     let mut defaults = Map::new();
-    let short = short_name(&at.task.action.module);
     for node in at.context.others.get("module_defaults").into_iter().flatten() {
         let dictionaries: Vec<Node> = node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec);
         for (key, value) in dictionaries.iter().flat_map(|d| d.as_map().unwrap_or_default()) {

@@ -32,11 +32,24 @@ impl Init {
         }
     }
 
-    fn enable(self, name: &str, enabled: bool, runlevel: &str) -> Command {
+    fn enable(self, name: &str, enabled: bool, runlevels: &[String]) -> Command {
+        let levels = runlevels.concat();
         match self {
-            Init::Openrc => Command::new(["rc-update", if enabled { "add" } else { "delete" }, name, runlevel]),
-            Init::Sysvinit if program("update-rc.d") => Command::new(["update-rc.d", name, if enabled { "defaults" } else { "remove" }]),
-            Init::Sysvinit => Command::new(["chkconfig", name, if enabled { "on" } else { "off" }]),
+            Init::Openrc => {
+                let words = ["rc-update", if enabled { "add" } else { "delete" }, name];
+                Command::new(words.into_iter().chain(runlevels.iter().map(String::as_str)))
+            }
+            Init::Sysvinit if program("update-rc.d") && !enabled && runlevels.is_empty() => Command::new(["update-rc.d", name, "remove"]),
+            Init::Sysvinit if program("update-rc.d") && enabled && runlevels.is_empty() => Command::new(["update-rc.d", name, "defaults"]),
+            Init::Sysvinit if program("update-rc.d") => {
+                let words = ["update-rc.d", name, if enabled { "enable" } else { "disable" }];
+                Command::new(words.into_iter().chain(runlevels.iter().map(String::as_str)))
+            }
+            Init::Sysvinit => {
+                let given = ["--level".to_string(), levels].into_iter().filter(|_| !runlevels.is_empty());
+                let words = [name.to_string(), if enabled { "on" } else { "off" }.to_string()];
+                Command::new(std::iter::once("chkconfig".to_string()).chain(given).chain(words))
+            }
         }
     }
 }
@@ -52,26 +65,39 @@ struct State {
     enabled: bool,
 }
 
+/// What a service should be.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Whose script it is.
+    pub init: Init,
+    /// Its name.
+    pub name: String,
+    /// Whether it runs.
+    pub run: Option<Run>,
+    /// Whether it starts with the system.
+    pub enabled: Option<bool>,
+    /// The runlevels in which it does; by default the script's own. OpenRC wants one.
+    pub runlevels: Vec<String>,
+    /// Text by which to find its process, where the script cannot tell.
+    pub pattern: Option<String>,
+    /// Arguments for its script.
+    pub arguments: Vec<String>,
+    /// Seconds between stop and start of a restart; `None` leaves the restart to the script.
+    pub pause: Option<u64>,
+}
+
 impl Host {
     /// Makes a service of OpenRC or sysvinit run and start with the system, as desired.
-    pub fn converge_service(
-        &mut self,
-        init: Init,
-        name: &str,
-        run: Option<Run>,
-        enabled: Option<bool>,
-        runlevel: &str,
-    ) -> Result<(), Halt> {
+    pub fn converge_service(&mut self, service: &Service) -> Result<(), Halt> {
+        let Service { init, name, run, enabled, .. } = service;
         if name.starts_with('-') || name.contains('/') {
             return Err(Halt::failed(format!("`{name}` cannot be the name of a service")));
         }
-        let mut state = self.service_state(init, name, runlevel)?;
+        let mut state = self.service_state(service)?;
         if let Some(enabled) = enabled.filter(|e| *e != state.enabled) {
             self.record(Change::new(Action::Update, KIND, name).field("enabled", state.enabled, enabled));
-            self.service_act(
-                init.enable(name, enabled, runlevel),
-                &format!("cannot {} {name}", if enabled { "enable" } else { "disable" }),
-            )?;
+            let doing = format!("cannot {} {name}", if enabled { "enable" } else { "disable" });
+            self.service_act(init.enable(name, enabled, &service.runlevels), &doing)?;
             state.enabled = enabled;
         }
         let (verb, after) = match run {
@@ -86,13 +112,22 @@ impl Host {
         if !verb.is_empty() {
             let before = if state.running { "running" } else { "stopped" };
             self.record(Change::new(Action::Update, KIND, name).field("state", before, after));
-            self.service_act(init.control(name, verb), &format!("cannot {verb} {name}"))?;
-            state.running = run != Some(Run::Stopped);
+            let pause = service.pause.filter(|_| verb == "restart" && state.running);
+            let verbs = if pause.is_some() { vec!["stop", "start"] } else { vec![verb] };
+            for verb in verbs {
+                let mut command = init.control(name, verb);
+                command.argv.extend(service.arguments.iter().cloned());
+                self.service_act(command, &format!("cannot {verb} {name}"))?;
+                if verb == "stop" && pause.is_some() {
+                    self.rest(std::time::Duration::from_secs(pause.unwrap_or_default()))?;
+                }
+            }
+            state.running = *run != Some(Run::Stopped);
         }
         if !self.is_live() {
             let value = Value::map([("running", state.running.into()), ("enabled", state.enabled.into())]);
             self.overlay().set_state(KIND, name, value);
-        } else if self.service_state(init, name, runlevel)? != state {
+        } else if self.service_state(service)? != state {
             return Err(Halt::failed(format!(
                 "the service {name} did not converge: its script reported no error, but its state is another"
             )));
@@ -104,7 +139,8 @@ impl Host {
         self.perform(&command)?.map(|o| o.require(doing)).transpose().map(|_| ())
     }
 
-    fn service_state(&mut self, init: Init, name: &str, runlevel: &str) -> Result<State, Halt> {
+    fn service_state(&mut self, service: &Service) -> Result<State, Halt> {
+        let Service { init, name, runlevels, .. } = service;
         if let Some(state) = self.remembered(KIND, name) {
             let is = |key: &str| state.get(key).and_then(Value::as_bool).unwrap_or_default();
             return Ok(State { running: is("running"), enabled: is("enabled") });
@@ -117,13 +153,28 @@ impl Host {
                     .into(),
             });
         }
-        let running = self.query(&init.control(name, "status"))?.success();
+        let running = match &service.pattern {
+            Some(pattern) => runs_like(pattern),
+            None => self.query(&init.control(name, "status"))?.success(),
+        };
         let enabled = match init {
-            Init::Openrc => Path::new("/etc/runlevels").join(runlevel).join(name).symlink_metadata().is_ok(),
-            Init::Sysvinit => ["2", "3", "4", "5"].iter().any(|level| starts_in(&format!("/etc/rc{level}.d"), name)),
+            Init::Openrc => runlevels.iter().all(|level| Path::new("/etc/runlevels").join(level).join(name).symlink_metadata().is_ok()),
+            Init::Sysvinit if runlevels.is_empty() => ["2", "3", "4", "5"].iter().any(|l| starts_in(&format!("/etc/rc{l}.d"), name)),
+            Init::Sysvinit => runlevels.iter().all(|level| starts_in(&format!("/etc/rc{level}.d"), name)),
         };
         Ok(State { running, enabled })
     }
+}
+
+/// Whether a process has this text in its command line.
+fn runs_like(pattern: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return false };
+    let own = std::process::id().to_string();
+    entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).any(|pid| {
+        let line = || std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let is_process = pid.bytes().all(|b| b.is_ascii_digit()) && pid != own;
+        is_process && String::from_utf8_lossy(&line()).replace('\0', " ").contains(pattern)
+    })
 }
 
 /// Whether a runlevel's folder has a start link (`S01name`) of the service.

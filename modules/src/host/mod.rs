@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod attributes;
 pub mod command;
+pub mod crontabs;
 pub mod digest;
 pub mod edit;
 pub mod facts;
@@ -20,6 +21,8 @@ pub mod names;
 pub mod overlay;
 pub mod packages;
 pub mod processes;
+pub mod settings;
+
 pub mod temporary;
 pub mod units;
 pub mod wait;

@@ -98,14 +98,14 @@ impl Host {
 }
 
 /// A folder of this user alone, removed with what is in it.
-pub(super) struct PrivateFolder(PathBuf);
+pub(crate) struct PrivateFolder(PathBuf);
 
 impl PrivateFolder {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    pub(super) fn new() -> Result<PrivateFolder, Halt> {
+    pub(crate) fn new() -> Result<PrivateFolder, Halt> {
         use std::os::unix::fs::DirBuilderExt;
         let base = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();

@@ -38,3 +38,8 @@ impl Host {
         Err(Halt::failed(format!("every name tried in {} is taken", within.display())))
     }
 }
+
+/// Writes a file of our own, e.g. for a program that reads only files.
+pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Halt> {
+    std::fs::write(path, content).map_err(|e| Halt::failed(format!("cannot write {}: {e}", path.display())))
+}

@@ -122,6 +122,29 @@ impl Host {
         send(request).map_err(|why| self.premature(Failure::new(format!("Request failed: {why}")).with("status", -1)))
     }
 
+    /// What is at an address.
+    ///
+    /// # Errors
+    /// As [`Host::fetch`], and when the server does not have it.
+    pub fn download(&mut self, url: &str) -> Result<Vec<u8>, Halt> {
+        self.download_from(url, true)
+    }
+
+    /// What is at an address, whose server's certificate is checked or not.
+    ///
+    /// # Errors
+    /// As [`Host::download`].
+    pub fn download_from(&mut self, url: &str, validate_certs: bool) -> Result<Vec<u8>, Halt> {
+        let response = self.fetch(&Request { timeout: Duration::from_secs(300), validate_certs, ..Request::get(url) })?;
+        match response.status {
+            Some(200) | None => Ok(response.body),
+            Some(status) => {
+                let failure = Failure::new(format!("Failed to download {}: {status} {}", without_password(url), response.reason));
+                Err(self.premature(failure.with("status_code", i64::from(status))))
+            }
+        }
+    }
+
     /// What a failure means that earlier tasks may prevent by what they do to other machines and services: in a plan, it is
     /// not known yet.
     pub fn premature(&self, failure: Failure) -> Halt {

@@ -130,6 +130,9 @@ impl Outcome {
             Changed::No => Value::Bool(false),
             Changed::Unknown => Value::unknown("changed"),
         };
+        if !warnings.is_empty() && !returns.contains_key("warnings") {
+            returns.insert("warnings".into(), warnings.clone().into());
+        }
         returns.insert("changed".into(), changed_value);
         returns.insert("failed".into(), Value::Bool(matches!(status, Status::Failed)));
         if status == Status::Skipped {

@@ -66,6 +66,11 @@ impl Accounts<'_> {
     }
 
     fn create_group(&mut self, name: &str, desired: &DesiredGroup) -> Result<Group, Halt> {
+        if let (true, false, Some(gid)) = (desired.local, desired.non_unique, desired.gid)
+            && let Some(other) = self.group_name(gid)?
+        {
+            return Err(Halt::failed(format!("GID '{gid}' already exists with group '{other}'")));
+        }
         let gid = desired.gid.map_or_else(|| Value::unknown(format!("gid of {name}")), Value::from);
         self.host.record(Change::new(Action::Create, GROUP, name).field("gid", Value::Null, gid));
         let program =

@@ -1,13 +1,16 @@
 //! Users and groups: read from /etc/passwd, /etc/group and /etc/shadow, changed by the system's own programs.
 
 mod groups;
+mod homes;
+mod keys;
 mod users;
 
 use super::{Command, Host};
 use crate::module::{Failure, Halt};
 pub use groups::{DesiredGroup, Group};
+pub use keys::{KeyFound, KeyPair};
 use std::path::Path;
-pub use users::{DesiredUser, KeyPair, User};
+pub use users::{Ageing, DesiredUser, User};
 
 /// Accounts of a host.
 pub struct Accounts<'a> {
@@ -80,11 +83,29 @@ pub fn parse_group(text: &str) -> Vec<GroupEntry> {
     text.lines().filter_map(entry).collect()
 }
 
-/// What /etc/shadow says of a user: the password's hash and the day since 1970 the account expires.
-pub(crate) fn parse_shadow(text: &str, user: &str) -> Option<(String, Option<i64>)> {
+/// One line of /etc/shadow; days are whole ones, `None` where the field is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShadowEntry {
+    /// The password's hash.
+    pub hash: String,
+    /// Days that must pass between two changes of the password.
+    pub least: Option<i64>,
+    /// Days after which the password must be changed.
+    pub most: Option<i64>,
+    /// Days of warning before that.
+    pub warn: Option<i64>,
+    /// Days after that until the account is disabled.
+    pub inactive: Option<i64>,
+    /// Day since 1970 on which the account expires.
+    pub expires: Option<i64>,
+}
+
+/// What /etc/shadow says of a user.
+pub(crate) fn parse_shadow(text: &str, user: &str) -> Option<ShadowEntry> {
     let line = text.lines().find(|l| l.split(':').next() == Some(user))?;
     let f: Vec<&str> = line.split(':').collect();
-    Some((f.get(1)?.to_string(), f.get(7).and_then(|d| d.parse().ok())))
+    let days = |field: usize| f.get(field).and_then(|d| d.parse().ok()).filter(|d: &i64| *d >= 0);
+    Some(ShadowEntry { hash: f.get(1)?.to_string(), least: days(3), most: days(4), warn: days(5), inactive: days(6), expires: days(7) })
 }
 
 impl Accounts<'_> {
@@ -135,7 +156,9 @@ mod tests {
         assert_eq!((users[1].uid, users[1].gid, users[1].comment.as_str()), (4, 65534, "a,b"));
         let groups = parse_group("root:x:0:\nadm:x:4:syslog,ubuntu\nbad\n");
         assert_eq!(groups[1], GroupEntry { name: "adm".into(), gid: 4, members: vec!["syslog".into(), "ubuntu".into()] });
-        assert_eq!(parse_shadow("a:!:1::::::\nb:$6$x:1:0:9:7::19000:\n", "b"), Some(("$6$x".into(), Some(19000))));
+        let entry = parse_shadow("a:!:1::::::\nb:$6$x:1:0:9:7::19000:\n", "b").unwrap();
+        assert_eq!((entry.hash.as_str(), entry.least, entry.most, entry.warn), ("$6$x", Some(0), Some(9), Some(7)));
+        assert_eq!((entry.inactive, entry.expires), (None, Some(19000)));
         assert_eq!(parse_shadow("", "b"), None);
     }
 }

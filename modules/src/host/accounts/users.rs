@@ -1,13 +1,11 @@
 //! Users of a host.
 
-use super::{Accounts, PasswdEntry, USER, did_not_converge, has, parse_group, parse_passwd, parse_shadow};
+use super::{Accounts, PasswdEntry, ShadowEntry, USER, did_not_converge, has, parse_group, parse_passwd, parse_shadow};
 use crate::change::{Action, Change};
 use crate::host::Command;
-use crate::host::overlay::{Node, NodeKind};
 use crate::host::processes::civil;
 use crate::module::{Failure, Halt};
 use crate::value::Value;
-use std::path::{Path, PathBuf};
 
 /// One user.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,10 +16,8 @@ pub struct User {
     pub planned: bool,
     /// Groups beside the primary one, sorted.
     pub groups: Vec<String>,
-    /// Hash of the password, if it can be read.
-    pub password: Option<String>,
-    /// Day since 1970 on which it expires.
-    pub expires: Option<i64>,
+    /// Its line of /etc/shadow, if it has one that can be read.
+    pub shadow: Option<ShadowEntry>,
 }
 
 /// What a user should be; `None` leaves it as it is.
@@ -59,6 +55,10 @@ pub struct DesiredUser {
     pub locked: Option<bool>,
     /// Seconds since 1970 when it expires; negative for never.
     pub expires: Option<f64>,
+    /// Days between two changes of the password, at least and at most, and of warning before.
+    pub ageing: Ageing,
+    /// Days after the password expired until the account is disabled.
+    pub inactive: Option<i64>,
     /// Whether it is one of the system's own, when it is made.
     pub system: bool,
     /// Lowest and highest number the system may choose.
@@ -69,21 +69,28 @@ pub struct DesiredUser {
     pub local: bool,
 }
 
-/// An SSH key of a user.
-#[derive(Debug, Clone)]
-pub struct KeyPair {
-    /// Where the private key is, absolute or relative to the home folder.
-    pub file: PathBuf,
-    /// `rsa`, `ed25519`, …
-    pub kind: String,
-    /// Bits; 0 for the kind's default.
-    pub bits: u64,
-    /// Comment of the public key.
-    pub comment: String,
-    /// Passphrase.
-    pub passphrase: Option<String>,
-    /// Whether one that exists is replaced.
-    pub force: bool,
+/// How old a password may become, in days.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ageing {
+    /// At least, before it may change.
+    pub least: Option<i64>,
+    /// At most, before it must change.
+    pub most: Option<i64>,
+    /// Days of warning.
+    pub warn: Option<i64>,
+}
+
+/// The program that changes an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// `usermod`, or `lusermod`.
+    Account,
+    /// `chage`, or `lchage`.
+    Ageing,
+    /// The groups, one by one, where only `lgroupmod` knows them.
+    Groups,
+    /// `chpasswd`.
+    Password,
 }
 
 /// One attribute that differs: its name, before, after, and the options that change it.
@@ -91,6 +98,7 @@ struct Difference {
     name: &'static str,
     before: Value,
     after: Value,
+    means: Means,
     options: Vec<String>,
 }
 
@@ -112,8 +120,7 @@ impl Accounts<'_> {
             .collect();
         groups.sort();
         let shadow = std::fs::read_to_string("/etc/shadow").ok().and_then(|t| parse_shadow(&t, name));
-        let (password, expires) = shadow.map_or((None, None), |(p, e)| (Some(p), e));
-        Ok(Some(User { entry, planned: false, groups, password, expires }))
+        Ok(Some(User { entry, planned: false, groups, shadow }))
     }
 
     /// Makes the user exist as desired.
@@ -121,6 +128,7 @@ impl Accounts<'_> {
         let Some(user) = self.user(name)? else { return self.create_user(name, desired) };
         let differences = self.differences(&user, desired)?;
         if differences.is_empty() {
+            self.restore_home(&user, desired)?;
             return Ok(user);
         }
         let mut change = Change::new(Action::Update, USER, name);
@@ -128,30 +136,41 @@ impl Accounts<'_> {
             change = change.field(d.name, d.before.clone(), d.after.clone());
         }
         self.host.record(change);
-        self.modify(name, desired, &differences)?;
-        if !self.host.is_live() {
-            return Ok(self.predict(name, user, desired));
-        }
+        self.modify(&user, desired, &differences)?;
+        let user = if self.host.is_live() { self.settled(name, desired)? } else { self.predict(name, user, desired) };
+        self.restore_home(&user, desired)?;
+        Ok(user)
+    }
+
+    fn settled(&mut self, name: &str, desired: &DesiredUser) -> Result<User, Halt> {
         let user = self.user(name)?.ok_or_else(|| did_not_converge("user", name, &["state".into()]))?;
         let left: Vec<String> = self.differences(&user, desired)?.iter().map(|d| d.name.to_string()).collect();
         if left.is_empty() { Ok(user) } else { Err(did_not_converge("user", name, &left)) }
     }
 
-    fn modify(&mut self, name: &str, desired: &DesiredUser, differences: &[Difference]) -> Result<(), Halt> {
+    fn modify(&mut self, user: &User, desired: &DesiredUser, differences: &[Difference]) -> Result<(), Halt> {
+        let name = user.entry.name.as_str();
         if !has("usermod") {
             return Err(Failure::new(format!("cannot change the user {name}: this host has no usermod"))
                 .hint("install the package `shadow`")
                 .into());
         }
-        // The hash goes by standard input: arguments of processes are for all to see.
-        let password = differences.iter().any(|d| d.name == "password");
-        let program = if desired.local && has("lusermod") { "lusermod" } else { "usermod" };
-        let options: Vec<String> = differences.iter().flat_map(|d| d.options.clone()).collect();
-        if !options.is_empty() {
-            let argv = std::iter::once(program.to_string()).chain(options).chain([name.to_string()]).collect();
-            self.act(argv, None, &format!("cannot change the user {name}"))?;
+        let doing = format!("cannot change the user {name}");
+        for (means, local, usual) in [(Means::Account, "lusermod", "usermod"), (Means::Ageing, "lchage", "chage")] {
+            let options: Vec<String> = differences.iter().filter(|d| d.means == means).flat_map(|d| d.options.clone()).collect();
+            if !options.is_empty() {
+                let program = if desired.local && has(local) { local } else { usual };
+                self.act(std::iter::once(program.to_string()).chain(options).chain([name.to_string()]).collect(), None, &doing)?;
+            }
         }
-        if password {
+        for group in differences.iter().filter(|d| d.means == Means::Groups).flat_map(|d| &d.options) {
+            // `+GROUP` and `-GROUP`.
+            let (sign, group) = group.split_at(1);
+            let option = if sign == "+" { "-M" } else { "-m" };
+            self.act(vec!["lgroupmod".into(), option.into(), name.into(), group.into()], None, &doing)?;
+        }
+        // The hash goes by standard input: arguments of processes are for all to see.
+        if differences.iter().any(|d| d.means == Means::Password) {
             self.set_password(name, desired)?;
         }
         Ok(())
@@ -178,7 +197,8 @@ impl Accounts<'_> {
     fn differences(&mut self, user: &User, desired: &DesiredUser) -> Result<Vec<Difference>, Halt> {
         let mut found = Vec::new();
         let mut differ = |name, before: Value, after: Value, options: &[&str]| {
-            found.push(Difference { name, before, after, options: options.iter().map(|o| o.to_string()).collect() });
+            let options = options.iter().map(|o| o.to_string()).collect();
+            found.push(Difference { name, before, after, means: Means::Account, options });
         };
         if let Some(uid) = desired.uid.filter(|u| *u != user.entry.uid || user.planned) {
             let uid_text = uid.to_string();
@@ -189,7 +209,9 @@ impl Accounts<'_> {
             let (group, gid) = self.group_argument(group)?;
             if gid != Some(user.entry.gid) {
                 let before = self.group_name(user.entry.gid)?.map_or(user.entry.gid.into(), Value::from);
-                differ("group", before, group.as_str().into(), &["-g", &group]);
+                // lusermod wants the number.
+                let number = gid.filter(|_| desired.local && has("lusermod")).map(|g| g.to_string());
+                differ("group", before, group.as_str().into(), &["-g", number.as_deref().unwrap_or(&group)]);
             }
         }
         if let Some(groups) = &desired.groups {
@@ -209,18 +231,57 @@ impl Accounts<'_> {
         if let Some(shell) = desired.shell.as_ref().filter(|s| **s != user.entry.shell) {
             differ("shell", user.entry.shell.as_str().into(), shell.as_str().into(), &["-s", shell]);
         }
-        if let Some(days) = desired.expires.map(|e| (e >= 0.0).then_some((e / 86400.0).floor() as i64)).filter(|d| *d != user.expires) {
-            let date = days.map(date).unwrap_or_default();
-            differ("expires", user.expires.map(self::date).into(), date.as_str().into(), &["-e", &date]);
+        if let Some(groups) = found.iter_mut().find(|d| d.name == "groups" && desired.local && has("lgroupmod")) {
+            separate(groups, &user.groups);
         }
-        let hash = user.password.as_deref().unwrap_or_default();
-        let bare = |h: &str| h.strip_prefix('!').unwrap_or(h).to_string();
-        if let Some(password) = desired.password.as_deref().filter(|p| !desired.password_on_create_only && bare(p) != bare(hash)) {
-            differ("password", Value::str(hash).into_secret(), Value::str(password).into_secret(), &[]);
-        } else if let Some(locked) = desired.locked.filter(|l| *l != hash.starts_with('!')) {
-            differ("password_lock", (!locked).into(), locked.into(), &[if locked { "-L" } else { "-U" }]);
-        }
+        self.expiry_differences(user, desired, &mut found);
+        self.password_differences(user, desired, &mut found);
         Ok(found)
+    }
+
+    fn expiry_differences(&self, user: &User, desired: &DesiredUser, found: &mut Vec<Difference>) {
+        let shadow = user.shadow.clone().unwrap_or_default();
+        let local = desired.local && has("lchage");
+        if let Some(days) = desired.expires.map(expiry).filter(|d| *d != shadow.expires || user.shadow.is_none()) {
+            let text = days.map(date).unwrap_or_default();
+            let before = shadow.expires.map(date).into();
+            let (means, options) = match local {
+                true => (Means::Ageing, vec!["-E".to_string(), days.unwrap_or(-1).to_string()]),
+                false => (Means::Account, vec!["-e".to_string(), text.clone()]),
+            };
+            found.push(Difference { name: "expires", before, after: text.as_str().into(), means, options });
+        }
+        let inactive = (if local { Means::Ageing } else { Means::Account }, if local { "-I" } else { "-f" });
+        for (name, now, wanted, (means, flag)) in [
+            ("password_expire_min", shadow.least, desired.ageing.least, (Means::Ageing, "-m")),
+            ("password_expire_max", shadow.most, desired.ageing.most, (Means::Ageing, "-M")),
+            ("password_expire_warn", shadow.warn, desired.ageing.warn, (Means::Ageing, "-W")),
+            ("password_expire_account_disable", shadow.inactive, desired.inactive, inactive),
+        ] {
+            if let Some(days) = wanted.filter(|w| Some(*w).filter(|d| *d >= 0) != now) {
+                let options = vec![flag.to_string(), days.to_string()];
+                found.push(Difference { name, before: now.into(), after: days.into(), means, options });
+            }
+        }
+    }
+
+    fn password_differences(&self, user: &User, desired: &DesiredUser, found: &mut Vec<Difference>) {
+        let hash = user.shadow.as_ref().map_or("", |s| s.hash.as_str());
+        let bare = |h: &str| h.strip_prefix('!').unwrap_or(h).to_string();
+        let password = desired.password.as_deref().filter(|p| !desired.password_on_create_only && bare(p) != bare(hash));
+        if let Some(password) = password {
+            let (before, after) = (Value::str(hash).into_secret(), Value::str(password).into_secret());
+            found.push(Difference { name: "password", before, after, means: Means::Password, options: Vec::new() });
+        } else if let Some(locked) = desired.locked.filter(|l| *l != hash.starts_with('!')) {
+            let options = vec![if locked { "-L" } else { "-U" }.to_string()];
+            found.push(Difference {
+                name: "password_lock",
+                before: (!locked).into(),
+                after: locked.into(),
+                means: Means::Account,
+                options,
+            });
+        }
     }
 
     /// The groups that a user should be in, sorted, without the primary one.
@@ -279,12 +340,13 @@ impl Accounts<'_> {
             }
         }
         self.set_password(name, desired)?;
+        self.complete_new(name, desired)?;
         if !self.host.is_live() {
             // Most systems give a new user a group of the same name.
             if desired.group.is_none() && !own_group {
                 self.host.overlay().set_state(super::GROUP, name, Value::map([("gid", Value::Null)]));
             }
-            let blank = User { planned: true, groups, ..User::default() };
+            let blank = User { planned: true, groups, shadow: Some(ShadowEntry::default()), ..User::default() };
             let shell = desired.shell.clone().unwrap_or_default();
             let entry = PasswdEntry { name: name.into(), home, shell, ..PasswdEntry::default() };
             let user = self.predict(name, User { entry, ..blank }, desired);
@@ -296,18 +358,29 @@ impl Accounts<'_> {
         self.user(name)?.ok_or_else(|| did_not_converge("user", name, &["state".into()]))
     }
 
+    /// What the program that makes users cannot be told.
+    fn complete_new(&mut self, name: &str, desired: &DesiredUser) -> Result<(), Halt> {
+        if !self.host.is_live() || !has("usermod") {
+            return Ok(());
+        }
+        let Some(user) = self.user(name)? else { return Ok(()) };
+        let differences: Vec<Difference> = self
+            .differences(&user, desired)?
+            .into_iter()
+            .filter(|d| d.means == Means::Ageing || d.means == Means::Groups || d.name == "password_expire_account_disable")
+            .collect();
+        self.modify(&user, desired, &differences)
+    }
+
     fn useradd(&self, name: &str, desired: &DesiredUser, group: Option<String>, groups: &[String]) -> Vec<String> {
         let busybox = !has("useradd");
-        let mut argv: Vec<String> = vec![
-            if busybox {
-                "adduser"
-            } else if desired.local && has("luseradd") {
-                "luseradd"
-            } else {
-                "useradd"
-            }
-            .into(),
-        ];
+        let local = desired.local && has("luseradd");
+        let program = match (busybox, local) {
+            (true, _) => "adduser",
+            (_, true) => "luseradd",
+            _ => "useradd",
+        };
+        let mut argv: Vec<String> = vec![program.into()];
         let mut option = |flag: &str, value: Option<&String>| argv.extend(value.into_iter().flat_map(|v| [flag.to_string(), v.clone()]));
         option("-u", desired.uid.map(|u| u.to_string()).as_ref());
         option(if busybox { "-G" } else { "-g" }, group.as_ref());
@@ -321,11 +394,17 @@ impl Accounts<'_> {
             argv.push(name.into());
             return argv;
         }
+        argv.extend(desired.system.then(|| "-r".to_string()));
+        if local {
+            argv.extend((!desired.create_home).then(|| "-M".to_string()));
+            argv.extend(desired.skeleton.iter().flat_map(|s| ["-k".to_string(), s.clone()]));
+            argv.push(name.into());
+            return argv;
+        }
         if !groups.is_empty() {
             argv.extend(["-G".into(), groups.join(",")]);
         }
         argv.extend((desired.non_unique && desired.uid.is_some()).then(|| "-o".to_string()));
-        argv.extend(desired.system.then(|| "-r".to_string()));
         argv.push(if desired.create_home { "-m" } else { "-M" }.into());
         if desired.create_home {
             argv.extend(desired.skeleton.iter().flat_map(|s| ["-k".to_string(), s.clone()]));
@@ -335,9 +414,7 @@ impl Accounts<'_> {
             argv.extend(value.iter().flat_map(|v| ["-K".to_string(), format!("{key}={v}")]));
         }
         argv.extend(desired.seuser.iter().flat_map(|s| ["-Z".to_string(), s.clone()]));
-        if let Some(expires) = desired.expires.filter(|e| *e >= 0.0) {
-            argv.extend(["-e".into(), date((expires / 86400.0).floor() as i64)]);
-        }
+        argv.extend(desired.expires.and_then(expiry).into_iter().flat_map(|days| ["-e".to_string(), date(days)]));
         argv.push(name.into());
         argv
     }
@@ -362,35 +439,27 @@ impl Accounts<'_> {
         {
             user.groups = wanted;
         }
-        user.password = desired.password.clone().or(user.password);
-        if let Some(expires) = desired.expires {
-            user.expires = (expires >= 0.0).then_some((expires / 86400.0).floor() as i64);
+        let shadow = user.shadow.get_or_insert_default();
+        shadow.hash = desired.password.clone().unwrap_or(std::mem::take(&mut shadow.hash));
+        if let Some(locked) = desired.locked {
+            let bare = shadow.hash.trim_start_matches('!').to_string();
+            shadow.hash = if locked { format!("!{bare}") } else { bare };
+        }
+        shadow.expires = desired.expires.map_or(shadow.expires, expiry);
+        for (now, wanted) in [
+            (&mut shadow.least, desired.ageing.least),
+            (&mut shadow.most, desired.ageing.most),
+            (&mut shadow.warn, desired.ageing.warn),
+            (&mut shadow.inactive, desired.inactive),
+        ] {
+            *now = wanted.map_or(*now, |w| Some(w).filter(|d| *d >= 0));
         }
         self.host.overlay().set_state(USER, name, to_value(&user));
         user
     }
 
-    /// The home folder that comes with a new user, for later tasks of the same plan.
-    fn predict_home(&mut self, user: &User, desired: &DesiredUser) -> Result<(), Halt> {
-        let home = PathBuf::from(&user.entry.home);
-        if self.host.files().stat(&home).is_ok_and(|s| s.is_some()) {
-            return Ok(());
-        }
-        let defaults = self.text("/etc/login.defs")?;
-        let field = |name: &str| defaults.lines().find_map(|l| l.strip_prefix(name).filter(|r| r.starts_with(char::is_whitespace)));
-        let octal = |text: &str| u32::from_str_radix(text.trim(), 8).ok();
-        let umask = desired.umask.as_deref().or(field("UMASK")).and_then(octal).unwrap_or(0o022);
-        let mode = field("HOME_MODE").filter(|_| desired.umask.is_none()).and_then(octal).unwrap_or(0o777 & !umask);
-        let uid = self.host.names().owner(&user.entry.name)?;
-        let group = desired.group.as_deref().unwrap_or(&user.entry.name);
-        let gid = self.host.names().owning_group(group)?;
-        let node = Node { kind: NodeKind::Directory, mode, uid, gid, times: (0.0, 0.0) };
-        self.host.overlay().nodes.insert(home, Some(node));
-        Ok(())
-    }
-
     /// Makes the user not exist.
-    pub fn remove_user(&mut self, name: &str, with_home: bool, force: bool) -> Result<(), Halt> {
+    pub fn remove_user(&mut self, name: &str, with_home: bool, force: bool, local: bool) -> Result<(), Halt> {
         let Some(user) = self.user(name)? else { return Ok(()) };
         let mut change = Change::new(Action::Delete, USER, name).field("uid", user.entry.uid, Value::Null);
         if with_home {
@@ -398,8 +467,14 @@ impl Accounts<'_> {
         }
         self.host.record(change);
         let busybox = !has("userdel");
-        let mut argv: Vec<String> = vec![if busybox { "deluser" } else { "userdel" }.into()];
-        argv.extend((force && !busybox).then(|| "-f".to_string()));
+        let local = local && has("luserdel");
+        let program = match (local, busybox) {
+            (true, _) => "luserdel",
+            (_, true) => "deluser",
+            _ => "userdel",
+        };
+        let mut argv: Vec<String> = vec![program.into()];
+        argv.extend((force && program == "userdel").then(|| "-f".to_string()));
         argv.extend(with_home.then(|| if busybox { "--remove-home" } else { "-r" }.to_string()));
         argv.push(name.into());
         match self.host.perform(&Command::new(argv))? {
@@ -414,47 +489,19 @@ impl Accounts<'_> {
         }
         Ok(())
     }
-
-    /// Makes the user have an SSH key; returns the private key's path, and the public key once it is there.
-    pub fn converge_key(&mut self, user: &User, key: &KeyPair) -> Result<(PathBuf, Option<String>), Halt> {
-        let file = Path::new(&user.entry.home).join(&key.file);
-        let public = PathBuf::from(format!("{}.pub", file.display()));
-        if key.force || self.host.files().stat(&file)?.is_none() {
-            self.host.record(Change::new(Action::Create, "ssh_key", file.to_string_lossy()).field("type", Value::Null, key.kind.as_str()));
-            if !self.host.is_live() {
-                return Ok((file, None));
-            }
-            self.generate(user, key, &file)?;
-        }
-        let text = self.host.files().read(&public)?.map(|b| String::from_utf8_lossy(&b).trim().to_string());
-        Ok((file, text))
-    }
-
-    fn generate(&mut self, user: &User, key: &KeyPair, file: &Path) -> Result<(), Halt> {
-        let failed = |what: &Path, e: std::io::Error| Halt::failed(format!("cannot make {}: {e}", what.display()));
-        if let Some(folder) = file.parent().filter(|f| !f.exists()) {
-            use std::os::unix::fs::DirBuilderExt;
-            std::fs::DirBuilder::new().mode(0o700).create(folder).map_err(|e| failed(folder, e))?;
-            give(folder, user)?;
-        }
-        if key.force {
-            let _ = std::fs::remove_file(file);
-        }
-        let path = file.to_string_lossy().into_owned();
-        let mut argv: Vec<String> = ["ssh-keygen", "-q", "-t", &key.kind, "-C", &key.comment, "-f", &path].map(String::from).to_vec();
-        if key.bits > 0 {
-            argv.extend(["-b".into(), key.bits.to_string()]);
-        }
-        argv.extend(["-N".into(), key.passphrase.clone().unwrap_or_default()]);
-        self.act(argv, None, &format!("cannot generate the key {path}"))?;
-        give(file, user)?;
-        give(Path::new(&format!("{path}.pub")), user)
-    }
 }
 
-fn give(path: &Path, user: &User) -> Result<(), Halt> {
-    std::os::unix::fs::chown(path, Some(user.entry.uid), Some(user.entry.gid))
-        .map_err(|e| Halt::failed(format!("cannot give {} to {}: {e}", path.display(), user.entry.name)))
+/// Takes the groups out of what `lusermod` is told, as it knows none.
+fn separate(groups: &mut Difference, now: &[String]) {
+    let wanted: Vec<String> = groups.after.as_list().into_iter().flatten().map(Value::to_string).collect();
+    groups.means = Means::Groups;
+    groups.options = wanted.iter().filter(|g| !now.contains(g)).map(|g| format!("+{g}")).collect();
+    groups.options.extend(now.iter().filter(|g| !wanted.contains(g)).map(|g| format!("-{g}")));
+}
+
+/// The day since 1970 on which an account expires whose task says so many seconds; `None` for never.
+fn expiry(seconds: f64) -> Option<i64> {
+    (seconds >= 0.0).then_some((seconds / 86400.0).floor() as i64)
 }
 
 /// `2026-11-21` of a day since 1970.
@@ -466,6 +513,10 @@ fn date(days: i64) -> String {
 fn to_value(user: &User) -> Value {
     let PasswdEntry { uid, gid, comment, home, shell, .. } = &user.entry;
     let number = |n: u32| if user.planned { Value::Null } else { n.into() };
+    let shadow = |s: &ShadowEntry| {
+        let days = [("least", s.least), ("most", s.most), ("warn", s.warn), ("inactive", s.inactive), ("expires", s.expires)];
+        Value::map(days.map(|(name, days)| (name, days.into())).into_iter().chain([("hash", s.hash.as_str().into())]))
+    };
     Value::map([
         ("uid", number(*uid)),
         ("gid", number(*gid)),
@@ -473,8 +524,7 @@ fn to_value(user: &User) -> Value {
         ("home", home.as_str().into()),
         ("shell", shell.as_str().into()),
         ("groups", user.groups.clone().into()),
-        ("password", user.password.clone().into()),
-        ("expires", user.expires.into()),
+        ("shadow", user.shadow.as_ref().map(shadow).into()),
     ])
 }
 
@@ -482,6 +532,17 @@ fn from_value(name: &str, state: &Value) -> Option<User> {
     let map = state.as_map()?;
     let text = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
     let number = |key: &str| map.get(key).and_then(Value::as_int);
+    let shadow = |s: &Value| {
+        let days = |key: &str| s.get(key).and_then(Value::as_int);
+        ShadowEntry {
+            hash: s.get("hash").and_then(Value::as_str).unwrap_or_default().to_string(),
+            least: days("least"),
+            most: days("most"),
+            warn: days("warn"),
+            inactive: days("inactive"),
+            expires: days("expires"),
+        }
+    };
     Some(User {
         entry: PasswdEntry {
             name: name.to_string(),
@@ -493,8 +554,7 @@ fn from_value(name: &str, state: &Value) -> Option<User> {
         },
         planned: number("uid").is_none(),
         groups: map.get("groups").and_then(Value::as_list).into_iter().flatten().map(Value::to_string).collect(),
-        password: map.get("password").and_then(Value::as_str).map(str::to_string),
-        expires: number("expires"),
+        shadow: map.get("shadow").filter(|s| !matches!(s, Value::Null)).map(shadow),
     })
 }
 
@@ -508,8 +568,7 @@ mod tests {
             entry: PasswdEntry { name: "loom".into(), home: "/opt/loom".into(), shell: "/bin/sh".into(), ..PasswdEntry::default() },
             planned: true,
             groups: vec!["adm".into()],
-            password: Some("!".into()),
-            expires: Some(3),
+            shadow: Some(ShadowEntry { hash: "!".into(), warn: Some(7), expires: Some(3), ..ShadowEntry::default() }),
         };
         assert_eq!(from_value("loom", &to_value(&user)), Some(user));
         assert_eq!(from_value("loom", &Value::Null), None);

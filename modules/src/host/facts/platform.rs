@@ -257,6 +257,17 @@ fn lsb(facts: &mut Facts, release: &HashMap<String, String>) {
     put(facts, "lsb", map);
 }
 
+/// What `systemctl --version` prints: `systemd 252 (252.39-1)`, then its features.
+fn put_systemd(facts: &mut Facts) {
+    let Ok(output) = std::process::Command::new("systemctl").arg("--version").stdin(std::process::Stdio::null()).output() else { return };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut lines = text.lines();
+    let version = lines.next().and_then(|l| l.split_whitespace().nth(1)).and_then(|v| v.parse::<i64>().ok());
+    if let Some(version) = version {
+        put(facts, "systemd", Value::map([("version", Value::from(version)), ("features", Value::str(lines.next().unwrap_or_default()))]));
+    }
+}
+
 fn services(facts: &mut Facts) {
     let first = line("/proc/1/comm").unwrap_or_default();
     let manager = match first.as_str() {
@@ -271,6 +282,9 @@ fn services(facts: &mut Facts) {
     };
     put(facts, "service_mgr", manager);
     put(facts, "pkg_mgr", Manager::detect().map_or("unknown", Manager::name));
+    if manager == "systemd" {
+        put_systemd(facts);
+    }
     let root = |path: &str| {
         std::fs::metadata(path).ok().map(|m| (std::os::unix::fs::MetadataExt::dev(&m), std::os::unix::fs::MetadataExt::ino(&m)))
     };

@@ -2,6 +2,7 @@
 
 use super::dpkg::{Installed, parse_policy, parse_simulation};
 use super::{KIND, Packages, Step, Wanted, did_not_converge, no_such_package};
+use crate::host::processes::PrivateFolder;
 use crate::host::{Command, Output};
 use crate::module::{Failure, Halt};
 use std::path::{Path, PathBuf};
@@ -66,16 +67,22 @@ impl Packages<'_> {
         newest.and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs())
     }
 
-    /// Fetches the package lists unless they are younger than this; true when it did. A plan leaves them as they are.
-    pub fn fetch_lists(&mut self, valid_for: u64, retries: Retries, options: &AptOptions) -> Result<bool, Halt> {
+    /// Fetches the package lists unless they are younger than this; true when it did, or would. A plan leaves them as they
+    /// are. It is a change of its own where the task asks for nothing else.
+    pub fn fetch_lists(&mut self, valid_for: u64, retries: Retries, options: &AptOptions, record: bool) -> Result<bool, Halt> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         if valid_for > 0 && self.lists_fetched() + valid_for > now {
             return Ok(false);
         }
+        if record {
+            let change = crate::change::Change::new(crate::change::Action::Update, "package lists", LISTS);
+            let fetched = self.lists_fetched();
+            self.host.record(change.field("fetched", fetched, crate::value::Value::unknown("when the lists are fetched")));
+        }
         let command = self.apt_get(options, &["update"]);
         let mut tries = 0;
         loop {
-            let Some(output) = self.host.perform(&command)? else { return Ok(false) };
+            let Some(output) = self.host.perform(&command)? else { return Ok(true) };
             let said = output.errors();
             // apt-get update exits 0 when some lists could not be fetched, with lines that start with W: or E:.
             if output.success() && !said.lines().any(|l| l.starts_with("E:") || l.contains("Failed to fetch")) {
@@ -102,7 +109,7 @@ impl Packages<'_> {
         options: &AptOptions,
         lists_to_come: bool,
     ) -> Result<Option<Output>, Halt> {
-        let specs: Vec<Spec> = names.iter().map(|n| Spec::parse(n)).collect();
+        let specs = self.specs(names, wanted)?;
         let todo = self.todo(&specs, wanted, options)?;
         if todo.is_empty() {
             return Ok(None);
@@ -114,7 +121,7 @@ impl Packages<'_> {
         words.push("--".into());
         words.extend(todo.iter().map(|s| s.argument()));
         let output = self.transaction(&words, options, &todo, lists_to_come)?;
-        if output.is_some() {
+        if output.is_some() && self.host.is_live() {
             let installed = self.dpkg()?;
             let held_back = |s: &&Spec| s.installed(&installed).is_some() == (wanted == Wanted::Absent) && !options.only_upgrade;
             let left: Vec<String> = todo.iter().filter(held_back).map(|s| s.name.clone()).collect();
@@ -125,35 +132,89 @@ impl Packages<'_> {
         Ok(output)
     }
 
+    /// The packages that names mean; `hel?o` and the like mean all that fit.
+    fn specs(&mut self, names: &[String], wanted: Wanted) -> Result<Vec<Spec>, Halt> {
+        let mut specs: Vec<Spec> = Vec::new();
+        for spec in names.iter().map(|n| Spec::parse(n)) {
+            if !spec.name.contains(['*', '?', '[']) {
+                specs.push(spec);
+                continue;
+            }
+            let known: Vec<String> = match wanted {
+                Wanted::Absent => self.dpkg()?.versions.into_keys().filter(|n| !n.contains(':')).collect(),
+                _ => {
+                    let command = Command { environment: plain(), ..Command::new(["apt-cache", "pkgnames"]) };
+                    self.host.query(&command)?.text().lines().map(str::to_string).collect()
+                }
+            };
+            let mut fitting: Vec<String> = known.into_iter().filter(|n| crate::command::fits(&spec.name, n)).collect();
+            fitting.sort();
+            if fitting.is_empty() && wanted != Wanted::Absent {
+                return Err(no_such_package(&spec.name).into());
+            }
+            let more = fitting.into_iter().filter(|name| !specs.iter().any(|s| s.name == *name)).collect::<Vec<_>>();
+            specs.extend(more.into_iter().map(|name| Spec { name, version: spec.version.clone() }));
+        }
+        Ok(specs)
+    }
+
     /// Which of the packages are not as wanted.
     fn todo(&mut self, specs: &[Spec], wanted: Wanted, options: &AptOptions) -> Result<Vec<Spec>, Halt> {
         let installed = self.dpkg()?;
         let mut todo: Vec<Spec> = Vec::new();
-        let mut candidates = Vec::new();
+        let mut asked = Vec::new();
         for spec in specs {
             let has = match self.planned(&spec.name) {
                 Some(planned) => planned,
                 None => spec.installed(&installed),
             };
+            // Its version is known only after apply where it is empty: it was just installed, or it is provided.
             match (wanted, &has) {
                 (Wanted::Absent, None) if !(options.purge && installed.configured.contains(&spec.name)) => {}
                 (Wanted::Absent, _) => todo.push(spec.clone()),
                 (_, None) if options.only_upgrade => {}
-                (_, Some(version)) if spec.version.is_some() && !version.is_empty() && !spec.accepts(version) => todo.push(spec.clone()),
-                (_, None) => todo.push(spec.clone()),
-                // Its version is known only after apply: it was just installed.
-                (Wanted::Latest, Some(version)) if !version.is_empty() => candidates.push((spec.clone(), version.clone())),
-                _ => {}
+                (_, None) if !spec.asks_at_least() => todo.push(spec.clone()),
+                (_, None) => asked.push((spec.clone(), None)),
+                (_, Some(version)) if version.is_empty() => {}
+                (Wanted::Present, Some(version)) if spec.accepts(version) => {}
+                (Wanted::Present, Some(_)) if !spec.asks_at_least() => todo.push(spec.clone()),
+                (_, Some(version)) => asked.push((spec.clone(), Some(version.clone()))),
             }
         }
-        if !candidates.is_empty() {
-            let mut argv = vec!["apt-cache".to_string(), "policy".into(), "--".into()];
-            argv.extend(candidates.iter().map(|(s, _)| s.name.clone()));
-            let policy = parse_policy(&self.host.query(&Command { environment: plain(), ..Command::new(argv) })?.text());
-            let newer = |(spec, version): &(Spec, String)| policy.get(&spec.name).and_then(Option::as_ref).is_some_and(|c| c != version);
-            todo.extend(candidates.into_iter().filter(newer).map(|(s, _)| s));
+        if !asked.is_empty() {
+            todo.extend(self.newer(asked, options)?);
         }
         Ok(todo)
+    }
+
+    /// Those of the packages, each with the version it has, for which apt has a version that is wanted more.
+    fn newer(&mut self, asked: Vec<(Spec, Option<String>)>, options: &AptOptions) -> Result<Vec<Spec>, Halt> {
+        let mut argv = vec!["apt-cache".to_string()];
+        argv.extend(options.default_release.iter().flat_map(|r| ["-o".to_string(), format!("APT::Default-Release={r}")]));
+        argv.extend(["policy".into(), "--".into()]);
+        argv.extend(asked.iter().map(|(s, _)| s.name.clone()));
+        let policy = parse_policy(&self.host.query(&Command { environment: plain(), ..Command::new(argv) })?.text());
+        let mut newer = Vec::new();
+        for (spec, version) in asked {
+            let known = policy.get(&spec.name).cloned().unwrap_or_default();
+            let candidate = match &spec.version {
+                // The highest version that fits, whatever apt would choose by itself.
+                Some((true, _)) => known.versions.iter().filter(|v| spec.accepts(v)).max_by(|a, b| super::others::compare(a, b)).cloned(),
+                _ => known.candidate,
+            };
+            let Some(candidate) = candidate else {
+                newer.extend(version.is_none().then_some(spec));
+                continue;
+            };
+            if !spec.accepts(&candidate) {
+                return Err(no_candidate(&spec).into());
+            }
+            if version.as_ref() != Some(&candidate) {
+                let exact = spec.version.as_ref().is_some_and(|(exact, _)| *exact);
+                newer.push(if exact { Spec { version: Some((true, candidate)), ..spec } } else { spec });
+            }
+        }
+        Ok(newer)
     }
 
     /// Simulates, records the steps, performs.
@@ -166,7 +227,10 @@ impl Packages<'_> {
             true => self.not_planned_yet(parse_simulation(&said.text())),
             // The lists that would be fetched first, or what ran before, may bring it.
             false if !self.host.is_live() && (lists_to_come || self.host.overlay().unpredicted.is_some()) => {
-                todo.iter().map(|s| Step { name: s.name.clone(), before: None, after: None, unknown: true }).collect()
+                let steps: Vec<Step> =
+                    todo.iter().map(|s| Step { name: s.name.clone(), before: None, after: None, unknown: true }).collect();
+                self.record(&steps);
+                return Ok(None);
             }
             false => return Err(refused(&said, todo)),
         };
@@ -176,7 +240,9 @@ impl Packages<'_> {
             Some(code) if self.host.is_live() => Some(PolicyRcD::set(code)?),
             _ => None,
         };
-        self.perform(&command, &format!("apt-get {} failed", words.first().unwrap_or(&"")))
+        let output = self.perform(&command, &format!("apt-get {} failed", words.first().unwrap_or(&"")))?;
+        // A plan answers with what the simulation told.
+        Ok(output.or(Some(said)))
     }
 
     /// Leaves out what earlier tasks of the same plan would have done already.
@@ -224,17 +290,34 @@ impl Packages<'_> {
         let said = self.host.query(&simulation)?.require(&format!("apt-get {} failed", words[0]))?;
         let steps = self.not_planned_yet(parse_simulation(&said.text()));
         if steps.is_empty() {
-            return Ok(None);
+            return Ok(Some(said));
         }
         self.record(&steps);
         let command = self.apt_get(options, &words.iter().map(String::as_str).collect::<Vec<_>>());
-        self.perform(&command, &format!("apt-get {} failed", words[0]))
+        let output = self.perform(&command, &format!("apt-get {} failed", words[0]))?;
+        Ok(output.or(Some(said)))
+    }
+
+    /// Installs a package file from the host or from the web.
+    pub fn converge_deb_from(&mut self, place: &str, options: &AptOptions) -> Result<Option<Output>, Halt> {
+        if !place.contains("://") {
+            return self.converge_deb(Path::new(place), options);
+        }
+        if !self.host.is_live() {
+            return Err(Halt::Unknown(format!("what the package file {place} holds")));
+        }
+        let content = self.host.download(place)?;
+        let folder = PrivateFolder::new()?;
+        let name = place.split(['?', '#']).next().and_then(|p| p.rsplit('/').next()).filter(|n| n.ends_with(".deb"));
+        let file = folder.path().join(name.unwrap_or("package.deb"));
+        std::fs::write(&file, content).map_err(|e| Halt::failed(format!("cannot write {}: {e}", file.display())))?;
+        self.converge_deb(&file, options)
     }
 
     /// Installs a package file that lies on the host.
     pub fn converge_deb(&mut self, file: &Path, options: &AptOptions) -> Result<Option<Output>, Halt> {
         if self.host.files().stat_followed(file)?.is_none() {
-            return Err(Failure::new(format!("there is no package file {}", file.display()))
+            return Err(Failure::new(format!("Unable to install package: there is no file {}", file.display()))
                 .hint("`deb` is a path on the host; fetch it first with `copy` or `get_url`")
                 .into());
         }
@@ -246,7 +329,9 @@ impl Packages<'_> {
         let text = fields.require(&format!("cannot read the package file {path}"))?.text();
         let (name, version) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
         let installed = self.dpkg()?.versions.get(name).cloned();
-        if installed.as_deref() == Some(version) {
+        let downgrade = options.flags.iter().any(|f| f == "--allow-downgrades");
+        let enough = |has: &String| has == version || (!downgrade && super::others::compare(has, version).is_gt());
+        if installed.as_ref().is_some_and(enough) {
             return Ok(None);
         }
         let absolute = std::path::absolute(file).unwrap_or_else(|_| PathBuf::from(file));
@@ -298,11 +383,19 @@ fn refused(output: &Output, todo: &[Spec]) -> Halt {
         said.contains(&format!("Unable to locate package {}", s.name))
             || said.contains(&format!("'{}' has no installation candidate", s.name))
     });
-    let failure = match missing {
-        Some(spec) => no_such_package(&spec.name),
-        None => Failure::new(format!("apt-get refuses: {}", said.trim())),
+    let unfit = todo.iter().find(|s| said.contains(&format!("for '{}' was not found", s.name)));
+    let failure = match (missing, unfit) {
+        (Some(spec), _) => no_such_package(&spec.name),
+        (None, Some(spec)) => no_candidate(spec),
+        (None, None) => Failure::new(format!("apt-get refuses: {}", said.trim())),
     };
     failure.with("rc", output.code).with("stderr", said.as_str()).with("stdout", output.text()).into()
+}
+
+/// The failure when no version of a package fits.
+fn no_candidate(spec: &Spec) -> Failure {
+    Failure::new(format!("no available installation candidate for {}", spec.written()))
+        .hint("`apt-cache policy` on the host shows what there is")
 }
 
 /// A package as a task names it.
@@ -321,6 +414,18 @@ impl Spec {
         match text.split_once('=') {
             Some((name, version)) => Spec { name: name.trim().into(), version: Some((true, version.trim().into())) },
             None => Spec { name: text.trim().into(), version: None },
+        }
+    }
+
+    fn asks_at_least(&self) -> bool {
+        matches!(self.version, Some((false, _)))
+    }
+
+    /// As the task wrote it.
+    fn written(&self) -> String {
+        match &self.version {
+            Some((exact, version)) => format!("{}{}{version}", self.name, if *exact { "=" } else { ">=" }),
+            None => self.name.clone(),
         }
     }
 

@@ -62,16 +62,30 @@ pub(super) fn parse_simulation(text: &str) -> Vec<Step> {
     steps
 }
 
-/// Reads `apt-cache policy`: candidate version by name, `None` for `(none)`.
-pub(super) fn parse_policy(text: &str) -> HashMap<String, Option<String>> {
-    let mut found = HashMap::new();
+/// What apt could install of one package.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Policy {
+    /// The version it would choose.
+    pub(super) candidate: Option<String>,
+    /// Every version there is.
+    pub(super) versions: Vec<String>,
+}
+
+/// Reads `apt-cache policy`, by name.
+pub(super) fn parse_policy(text: &str) -> HashMap<String, Policy> {
+    let mut found: HashMap<String, Policy> = HashMap::new();
     let mut name = None;
     for line in text.lines() {
         if let Some(header) = line.strip_suffix(':').filter(|l| !l.starts_with(' ')) {
             name = Some(header.to_string());
-        } else if let (Some(version), Some(name)) = (line.trim_start().strip_prefix("Candidate:"), &name) {
-            let version = version.trim();
-            found.insert(name.clone(), (version != "(none)").then(|| version.to_string()));
+            found.entry(header.to_string()).or_default();
+            continue;
+        }
+        let Some(policy) = name.as_ref().and_then(|n| found.get_mut(n)) else { continue };
+        if let Some(version) = line.trim_start().strip_prefix("Candidate:") {
+            policy.candidate = Some(version.trim().to_string()).filter(|v| v != "(none)");
+        } else if let Some(version) = line.strip_prefix("     ").or_else(|| line.strip_prefix(" *** ")).filter(|l| !l.starts_with(' ')) {
+            policy.versions.extend(version.split_whitespace().next().map(str::to_string));
         }
     }
     found
@@ -113,9 +127,10 @@ mod tests {
     #[test]
     fn policy() {
         let found = parse_policy(
-            "curl:\n  Installed: (none)\n  Candidate: 7.88\n  Version table:\n     7.88 500\nvirtual:\n  Installed: (none)\n  Candidate: (none)\n",
+            "curl:\n  Installed: 7.87\n  Candidate: 7.88\n  Version table:\n     7.88 500\n        500 http://a b/c amd64 Packages\n *** 7.87 100\n        100 /var/lib/dpkg/status\nvirtual:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n",
         );
-        assert_eq!(found.get("curl"), Some(&Some("7.88".to_string())));
-        assert_eq!(found.get("virtual"), Some(&None));
+        let curl = Policy { candidate: Some("7.88".into()), versions: vec!["7.88".into(), "7.87".into()] };
+        assert_eq!(found.get("curl"), Some(&curl));
+        assert_eq!(found.get("virtual"), Some(&Policy::default()));
     }
 }

@@ -54,6 +54,10 @@ impl Manager {
     /// The one that the host has.
     pub fn detect() -> Option<Manager> {
         let program = |paths: &[&str]| paths.iter().any(|p| Path::new(p).exists());
+        // Tools of other distributions may lie around: what dpkg keeps its status in is Debian's, whatever else is there.
+        if Path::new("/var/lib/dpkg/status").exists() && Path::new("/etc/debian_version").exists() && program(&["/usr/bin/apt-get"]) {
+            return Some(Manager::Apt);
+        }
         [
             (Manager::Dnf, &["/usr/bin/dnf", "/usr/bin/dnf5", "/usr/bin/microdnf"][..]),
             (Manager::Yum, &["/usr/bin/yum"]),

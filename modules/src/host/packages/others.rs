@@ -55,6 +55,31 @@ impl Packages<'_> {
         if left.is_empty() { Ok(Some(output)) } else { Err(did_not_converge(&left, wanted)) }
     }
 
+    /// Upgrades all that is installed, through a manager other than apt.
+    pub fn upgrade_with(&mut self, manager: Manager, options: &[String]) -> Result<Option<Output>, Halt> {
+        let program = Program { manager, options: options.to_vec() };
+        let newer = self.upgradable(&program, &[])?;
+        if newer.is_empty() {
+            return Ok(None);
+        }
+        let mut steps: Vec<Step> = Vec::new();
+        for (name, after) in newer {
+            let before = self.installed(&program, std::slice::from_ref(&name))?.remove(&name);
+            let unknown = after.is_none();
+            steps.push(Step { name, before, after, unknown });
+        }
+        steps.sort_by(|a, b| a.name.cmp(&b.name));
+        self.record(&steps);
+        let words: &[&str] = match manager {
+            Manager::Apk => &["upgrade"],
+            Manager::Pacman => &["-Su"],
+            Manager::Zypper => &["update"],
+            Manager::Dnf | Manager::Yum | Manager::Apt => &["upgrade"],
+        };
+        let command = program.command(words.iter().map(|w| w.to_string()).collect());
+        self.perform(&command, &format!("{} cannot upgrade", manager.name()))
+    }
+
     /// Fetches the package lists of a manager other than apt. A plan leaves them as they are.
     pub fn fetch_lists_with(&mut self, manager: Manager, options: &[String]) -> Result<(), Halt> {
         let program = Program { manager, options: options.to_vec() };

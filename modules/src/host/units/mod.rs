@@ -72,6 +72,20 @@ impl Host {
 }
 
 impl Units<'_> {
+    /// Whether there is no manager to ask, only files: in a chroot, or where the environment says so.
+    pub fn offline(&mut self) -> Result<bool, Halt> {
+        if self.scope != Scope::System {
+            return Ok(false);
+        }
+        if let Some(said) = self.host.variable("SYSTEMD_OFFLINE") {
+            return Ok(matches!(said.to_ascii_lowercase().as_str(), "1" | "yes" | "y" | "true" | "t" | "on"));
+        }
+        if self.host.runs_systemd() {
+            return Ok(false);
+        }
+        Ok(self.systemctl(&["show"])?.errors().contains("Running in chroot, ignoring"))
+    }
+
     /// The unit as its manager sees it, or as this plan has left it.
     ///
     /// # Errors
@@ -81,7 +95,7 @@ impl Units<'_> {
         if let Some(state) = self.host.remembered(KIND, &key) {
             return Ok(from_value(&state));
         }
-        let unit = self.show(name)?;
+        let unit = if self.offline()? { self.by_files(name)? } else { self.show(name)? };
         if unit.exists() || self.host.is_live() {
             return Ok(unit);
         }
@@ -92,6 +106,15 @@ impl Units<'_> {
             return Err(Halt::Unknown(format!("the unit {name} ({why})")));
         }
         Ok(unit)
+    }
+
+    /// What the files say of a unit where no manager runs.
+    fn by_files(&mut self, name: &str) -> Result<Unit, Halt> {
+        let said = self.systemctl(&["is-enabled", name])?;
+        let state = said.text().trim().lines().last().unwrap_or_default().to_string();
+        let exists = self.unit_file(name).is_some() || (!state.is_empty() && state != "not-found");
+        let load = if exists { "loaded" } else { "not-found" };
+        Ok(Unit::parse(&format!("LoadState={load}\nActiveState=unknown\nUnitFileState={state}")))
     }
 
     /// Makes the unit be what is desired; records one change with all that differs, and one for a restart or reload.
@@ -165,8 +188,8 @@ impl Units<'_> {
 
     fn mask(&mut self, name: &str, unit: &mut Unit, desired: &DesiredUnit) -> Result<(), Halt> {
         let Some(masked) = desired.masked.filter(|m| *m != unit.masked()) else { return Ok(()) };
-        self.host.record(Change::new(Action::Update, KIND, name).field("masked", !masked, masked));
         self.act(&[if masked { "mask" } else { "unmask" }, name], &format!("cannot {} {name}", if masked { "mask" } else { "unmask" }))?;
+        self.host.record(Change::new(Action::Update, KIND, name).field("masked", !masked, masked));
         let state = if masked { ("masked", "masked") } else { ("loaded", "disabled") };
         self.settle(name, unit, &[("LoadState", state.0), ("UnitFileState", state.1)])?;
         if unit.masked() != masked {
@@ -182,24 +205,44 @@ impl Units<'_> {
             ("generated" | "", _) | (_, Scope::Global) if self.host.remembered(KIND, &self.key(name)).is_none() => {
                 Some(self.systemctl(&["is-enabled", name])?.success())
             }
+            ("indirect", _) => Some(self.companions_enabled(name)?),
             _ => unit.enabled(),
         };
         if before.is_none_or(|b| b == enabled) {
             return Ok(());
         }
-        self.host.record(Change::new(Action::Update, KIND, name).field("enabled", !enabled, enabled));
         let verb = if enabled { "enable" } else { "disable" };
         let words: &[&str] = if desired.force && enabled { &[verb, "--force", name] } else { &[verb, name] };
         self.act(words, &format!("cannot {verb} {name}"))?;
+        self.host.record(Change::new(Action::Update, KIND, name).field("enabled", !enabled, enabled));
         self.settle(name, unit, &[("UnitFileState", if enabled { "enabled" } else { "disabled" })])?;
+        if unit.property("UnitFileState") == "indirect" && self.companions_enabled(name)? != enabled {
+            return Err(did_not_converge(name, "enabled", enabled));
+        }
         if self.scope != Scope::Global && unit.property("UnitFileState") == if enabled { "disabled" } else { "enabled" } {
             return Err(did_not_converge(name, "enabled", enabled));
         }
         Ok(())
     }
 
+    /// Whether the units are enabled that a unit names in `Also=`, for one that is not enabled itself.
+    fn companions_enabled(&mut self, name: &str) -> Result<bool, Halt> {
+        let text = self.unit_file(name).unwrap_or_default();
+        let also = text.lines().filter_map(|l| l.trim().strip_prefix("Also=")).flat_map(str::split_whitespace);
+        let mut any = false;
+        for unit in also {
+            let said = self.systemctl(&["is-enabled", unit])?;
+            match said.text().trim() {
+                "enabled" | "enabled-runtime" => any = true,
+                "disabled" => return Ok(false),
+                _ => {}
+            }
+        }
+        Ok(any)
+    }
+
     fn run(&mut self, name: &str, unit: &mut Unit, desired: &DesiredUnit) -> Result<(), Halt> {
-        let Some(run) = desired.run else { return Ok(()) };
+        let Some(run) = desired.run.filter(|_| unit.property("ActiveState") != "unknown") else { return Ok(()) };
         let before = if unit.property("ActiveState").is_empty() { "inactive" } else { unit.property("ActiveState") }.to_string();
         let (verb, after) = match run {
             Run::Started if unit.running() => return Ok(()),
@@ -234,7 +277,7 @@ impl Units<'_> {
     /// After an action: what is there now, or what a plan expects to be.
     fn settle(&mut self, name: &str, unit: &mut Unit, expected: &[(&str, &str)]) -> Result<(), Halt> {
         if self.host.is_live() {
-            *unit = self.show(name)?;
+            *unit = if self.offline()? { self.by_files(name)? } else { self.show(name)? };
         } else {
             for (property, value) in expected {
                 unit.properties.insert(property.to_string(), value.to_string());
