@@ -309,6 +309,7 @@ fn messages() {
         "{{ lookup('nope') }}",
         "{{ hostvars['zz'].x }}",
         "{{ nope | mandatory }}",
+        "{{ undef('set it in the inventory') }}",
         "{{ nope.x | upper }}",
         "{{ [1] | map('nope') | list }}",
     ];

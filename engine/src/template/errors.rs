@@ -202,7 +202,12 @@ fn undefined_in_detail(error: &Error) -> Option<&str> {
 fn undefined(error: &Error, frame: &Frame) -> Diagnostic {
     let expression = undefined_in_detail(error).unwrap_or_default();
     let last = last_part(expression);
-    let miss = MISSES.with_borrow(|m| m.iter().rev().find(|m| last.is_empty() || m.key == last).cloned());
+    let miss = MISSES.with_borrow(|m| {
+        let latest = m.iter().rev().find(|m| last.is_empty() || m.key == last)?;
+        // The engine asks for a name again while it makes its message: who knew why comes first.
+        let told = m.iter().rev().find(|m| m.key == latest.key && m.owner.is_none() && latest.owner.is_none() && m.cause.is_some());
+        told.or(Some(latest)).cloned()
+    });
     let Some(miss) = miss else {
         let name = if expression.is_empty() { "a value in this template" } else { expression };
         return match expression.rsplit_once('.') {

@@ -35,7 +35,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         let call = Call::function(args)?;
         let hint = call.text(0, "hint")?;
         let words = hint.unwrap_or_else(|| "Mandatory variable has not been overridden".into());
-        super::errors::missed_variable("undef()", Some(crate::error::Diagnostic::new(crate::error::Kind::Undefined, words)));
+        super::errors::missed_variable("undef", Some(crate::error::Diagnostic::new(crate::error::Kind::Undefined, words)));
         Ok(Live::UNDEFINED)
     });
     environment.add_function("lookup", |args: Rest<ValueOrKwargs>| lookups::function(Call::function(args)?, false));

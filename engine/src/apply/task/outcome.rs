@@ -58,7 +58,9 @@ impl Outcome {
         value.insert("skipped".into(), Value::Bool(true));
         value.insert("skip_reason".into(), "Conditional result was False".into());
         if let Some(condition) = &condition {
-            value.insert("false_condition".into(), condition.as_str().into());
+            // What is written as a truth value stays one.
+            let shown = if condition == "False" { Value::Bool(false) } else { condition.as_str().into() };
+            value.insert("false_condition".into(), shown);
         }
         Outcome { message: condition, ..Outcome::plain(Status::Skipped, value.into()) }
     }
