@@ -266,11 +266,11 @@ fn beneath(host: &mut Host, dir: &Path, desired: &Desired, follow: bool, seen: &
         if stat.kind == FileKind::Link {
             host.files().converge(&path, &Desired { follow: false, mode: None, ..desired.clone() })?;
             let target = host.resolve(&path)?;
-            if !follow || host.files().stat(&target)?.is_none() {
-                continue;
-            }
+            let Some(leads_to) = host.files().stat(&target)?.filter(|_| follow) else { continue };
             host.files().converge(&target, desired)?;
-            beneath(host, &target, desired, follow, seen)?;
+            if leads_to.kind == FileKind::Directory {
+                beneath(host, &target, desired, follow, seen)?;
+            }
         } else {
             host.files().converge(&path, desired)?;
             if stat.kind == FileKind::Directory {
@@ -438,7 +438,11 @@ mod tests {
         bench.write("d/e/f", "x");
         bench.law(&MODULE, json!({"path": "/scratch/d", "state": "directory", "recurse": true, "mode": "u=rwX,go="}));
         assert_eq!(bench.tree(), ["d/ 700", "d/e/ 700", "d/e/f 600 x"]);
+        bench.write("f", "y");
+        std::os::unix::fs::symlink("../f", bench.path("d/l")).unwrap();
+        bench.law(&MODULE, json!({"path": "/scratch/d", "state": "directory", "recurse": true, "mode": "u=rwX,g=r,o="}));
+        assert_eq!(bench.tree(), ["d/ 740", "d/e/ 740", "d/e/f 640 x", "d/l -> ../f", "f 640 y"]);
         bench.law(&MODULE, json!({"path": "/scratch/d", "state": "absent"}));
-        assert!(bench.tree().is_empty());
+        assert_eq!(bench.tree(), ["f 640 y"]);
     }
 }

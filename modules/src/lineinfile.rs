@@ -52,16 +52,12 @@ crate::module! {
 
 fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     refuse_contradictions(args)?;
-    for (given, name) in [(&args.regexp, "regular expression"), (&args.search_string, "search string")] {
+    let caret = " If this is desired, use '^' to match every line in the file and avoid this warning.";
+    for (given, name, advice) in [(&args.regexp, "regular expression", caret), (&args.search_string, "search string", "")] {
         if given.as_deref() == Some("") {
-            let caret = if name.starts_with('r') {
-                "use '^' to match every line in the file and avoid this warning"
-            } else {
-                "ignore this warning"
-            };
             host.warn(format!(
                 "The {name} is an empty string, which will match every line in the file. This may have unintended consequences, \
-                 such as replacing the last line in the file rather than appending. If this is desired, {caret}."
+                 such as replacing the last line in the file rather than appending.{advice}"
             ));
         }
     }

@@ -59,6 +59,11 @@ fn quoted(text: &str) -> String {
 
 /// `wait_for_connection`: until the host answers.
 pub(super) async fn wait_for_connection(at: &At<'_>, scope: &HostScope, args: &Map) -> Result<Performed> {
+    const OPTIONS: [&str; 4] = ["timeout", "delay", "sleep", "connect_timeout"];
+    let strange: Vec<String> = args.keys().map(ToString::to_string).filter(|name| !OPTIONS.contains(&name.as_str())).collect();
+    if !strange.is_empty() {
+        return Ok(Performed::failed(format!("Invalid options for wait_for_connection: {}", strange.join(","))));
+    }
     let number = |name: &str, default: f64| args.get(name).and_then(|v| f64::from_value(v).ok()).unwrap_or(default).max(0.0);
     if !at.run.live {
         return Ok(Performed::ok(Map::new()));
