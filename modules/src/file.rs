@@ -360,7 +360,7 @@ fn link(args: &Args, host: &mut Host, there: Option<Stat>) -> Result<Outcome, Ha
 
 fn hard(args: &Args, host: &mut Host, there: Option<Stat>) -> Result<Outcome, Halt> {
     let Some(src) = &args.src else {
-        if there.is_some() {
+        if there.is_some() && args.state.is_none() {
             return file(args, host);
         }
         return Err(refused(args, "src is required for creating new hardlinks".into()));

@@ -85,7 +85,7 @@ fn text(at: &At<'_>, scope: &HostScope, name: &str) -> Result<Option<String>> {
 
 /// What Ansible tells every module beside its arguments.
 fn internal(at: &At<'_>, scope: &HostScope, name: &str) -> Result<Map> {
-    let known: [(&str, Value); 11] = [
+    let known: [(&str, Value); 9] = [
         ("_ansible_check_mode", Value::Bool(!is_live(at, scope)?)),
         ("_ansible_no_log", Value::Bool(at.hidden)),
         ("_ansible_debug", Value::Bool(false)),
@@ -95,8 +95,6 @@ fn internal(at: &At<'_>, scope: &HostScope, name: &str) -> Result<Map> {
         ("_ansible_module_name", name.into()),
         ("_ansible_syslog_facility", "LOG_USER".into()),
         ("_ansible_selinux_special_fs", Value::list(["fuse", "nfs", "vboxsf", "ramfs", "9p", "vfat"].map(Value::str))),
-        ("_ansible_string_conversion_action", "warn".into()),
-        ("_ansible_target_log_info", Value::Null),
     ];
     Ok(known.into_iter().map(|(key, value)| (Value::str(key), value)).collect())
 }

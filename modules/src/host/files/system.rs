@@ -170,12 +170,23 @@ pub(super) fn write(path: &Path, content: &[u8], attributes: &Attributes) -> io:
     if (made.uid(), made.gid()) != (attributes.uid, attributes.gid) {
         std::os::unix::fs::fchown(&temporary.file, Some(attributes.uid), Some(attributes.gid))?;
     }
+    keep_lists(path, &temporary.file);
     temporary.file.set_permissions(fs::Permissions::from_mode(attributes.mode))?;
     set_times(&temporary.file, attributes.times)?;
     temporary.file.sync_all()?;
     temporary.rename(path)?;
     sync_later(directory);
     Ok(())
+}
+
+/// Gives a file the access control list of the one whose place it takes, where that has one and the file system keeps them.
+fn keep_lists(path: &Path, file: &File) {
+    const LIST: &str = "system.posix_acl_access";
+    let mut list = vec![0; 4 << 10];
+    if let Ok(length) = rustix::fs::lgetxattr(path, LIST, &mut list[..]) {
+        // A list that cannot be set leaves the plain permissions, which are stricter.
+        let _ = rustix::fs::fsetxattr(file, LIST, &list[..length], rustix::fs::XattrFlags::empty());
+    }
 }
 
 fn set_times(file: &File, (accessed, modified): (Option<f64>, Option<f64>)) -> io::Result<()> {
