@@ -174,7 +174,9 @@ impl Familiar {
     fn details(&self, task: &TaskName, result: &TaskResult) -> String {
         let failed = matches!(result.status, Status::Failed | Status::Unreachable);
         let debug = short_name(&task.module) == "debug" && result.status == Status::Ok;
-        if !failed && !debug && self.verbosity == 0 {
+        // Like `debug`, it always tells all it has to say.
+        let assert = short_name(&task.module) == "assert" && result.status != Status::Skipped;
+        if !failed && !debug && !assert && self.verbosity == 0 {
             return String::new();
         }
         let mut map = result.value.as_map().cloned().unwrap_or_default();
@@ -186,7 +188,7 @@ impl Familiar {
         for name in hidden {
             map.shift_remove(*name);
         }
-        let pretty = debug || self.verbosity > 3;
+        let pretty = debug || assert || self.verbosity > 3;
         let json = Value::from(map).to_json();
         let text = if pretty { four_spaces(&json) } else { one_line(&json) };
         format!(" => {text}")
@@ -289,6 +291,31 @@ impl Observer for Familiar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_asserts_say_is_told() {
+        let task =
+            |module: &str| TaskName { id: 1, name: "t".into(), module: module.into(), place: String::new(), at: None, handler: false };
+        let result = TaskResult {
+            status: Status::Ok,
+            changed: Changed::No,
+            ignored: false,
+            rescued: false,
+            changes: Vec::new(),
+            value: Value::map([("msg", Value::str("it holds"))]),
+            message: None,
+            hint: None,
+            problem: None,
+            warnings: Vec::new(),
+            delegate: None,
+            item: None,
+            elapsed: std::time::Duration::ZERO,
+            hidden: false,
+        };
+        let familiar = Familiar::new(0, false);
+        assert_eq!(familiar.details(&task("ansible.builtin.assert"), &result), " => {\n    \"msg\": \"it holds\"\n}");
+        assert_eq!(familiar.details(&task("command"), &result), "");
+    }
 
     #[test]
     fn json_reads_as_users_know_it() {
