@@ -31,6 +31,18 @@ impl State {
         State(entries)
     }
 
+    /// The same without times: what two hosts can have in common.
+    #[must_use]
+    pub fn lasting(self) -> State {
+        let untimed = |(name, row): (String, String)| {
+            let words = row.split(' ').enumerate();
+            let is_time = |(at, word): &(usize, &str)| (name.starts_with('/') && *at == 2) || word.starts_with("ExecMainStart");
+            let row = words.filter(|word| !is_time(word)).map(|(_, word)| word).collect::<Vec<_>>().join(" ");
+            (name, row)
+        };
+        State(self.0.into_iter().map(untimed).collect())
+    }
+
     /// What differs, a line each: `+` new, `-` gone, `~` other.
     pub fn difference(&self, after: &State) -> Vec<String> {
         let gone = self.0.keys().filter(|k| !after.0.contains_key(*k)).map(|k| format!("- {k}"));
