@@ -249,7 +249,9 @@ impl Inventory {
     }
 
     fn implicit_local(&self, name: &str) -> Vec<Arc<Vars>> {
-        let mut layers = vec![Arc::new(Vars::from([("ansible_connection".to_owned(), Var::Data(Value::str("local")))]))];
+        let mut own = Vars::from([("ansible_connection".to_owned(), Var::Data(Value::str("local")))]);
+        own.extend(python().map(|path| ("ansible_python_interpreter".to_owned(), Var::Data(Value::from(path)))));
+        let mut layers = vec![Arc::new(own)];
         // Their errors were met when the inventory was read, if they matter to it.
         layers.extend(self.folders.iter().filter_map(|f| f.host(name, &mut Vec::new()).ok()).map(Arc::new));
         layers
@@ -383,6 +385,13 @@ fn whole(var: &Var) -> Option<i64> {
         },
         Var::Data(value) => value.as_int().or_else(|| value.as_str()?.trim().parse().ok()),
     }
+}
+
+/// The Python of this machine, for the commands that playbooks start with it; this program has no need of one.
+pub(crate) fn python() -> Option<String> {
+    let folders = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&folders).map(|folder| folder.join("python3")).find(|path| path.is_file())?;
+    Some(found.display().to_string())
 }
 
 #[cfg(test)]

@@ -59,6 +59,17 @@ pub fn is_encrypted(bytes: &[u8]) -> bool {
 /// # Errors
 /// A system that has no random numbers.
 pub fn seal(plain: &[u8], secret: &Secret) -> Result<String> {
+    seal_with(plain, secret, None)
+}
+
+/// The same with a salt of the caller's, if there is one: the same text each time.
+///
+/// # Errors
+/// As for [`seal`].
+pub fn seal_with(plain: &[u8], secret: &Secret, salt: Option<&[u8]>) -> Result<String> {
+    if let Some(salt) = salt {
+        return Ok(sealed(plain, secret, salt));
+    }
     let salt = cipher::salt().map_err(|e| Box::new(Diagnostic::new(Kind::System, "cannot read random numbers").note(e.to_string())))?;
     Ok(sealed(plain, secret, &salt))
 }

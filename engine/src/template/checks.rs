@@ -212,6 +212,21 @@ fn secrets_taint_what_they_touch() {
 }
 
 #[test]
+fn encrypted_variables_open_with_the_password_of_a_filter_alone() {
+    let secret = crate::vault::Secret { id: "default".into(), password: b"p".to_vec() };
+    let sealed = crate::vault::seal(b"plain", &secret).unwrap();
+    let text = sealed.lines().map(|l| format!("  {l}\n")).collect::<String>();
+    let scope = scope(&format!("v: !vault |\n{text}d:\n  v: !vault |\n{}", text.replace("  ", "    ")));
+    for text in ["{{ v|unvault('p') }}", "{{ d.v|unvault('p') }}"] {
+        assert_eq!(value(text, &scope).unwrap(), Value::str("plain").into_secret(), "{text}");
+    }
+    prints("{{ v is vault_encrypted }} {{ d['v'] is vault_encrypted }} {{ 'v' is vault_encrypted }}", &scope, "True True False");
+    for text in ["{{ v }}", "{{ v|unvault('q') }}", "{{ [v|unvault('p'), v] }}", "{{ v == 'plain' }}", "{{ v|string }}"] {
+        assert!(value(text, &scope).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn variables_render_on_use_and_keep_their_type() {
     let scope =
         scope("{a: '{{ b + 1 }}', b: 2, list: ['{{ a }}', '{{ missing }}'], deep: {x: '{{ a }}', y: '{{ missing }}'}, t: '{{ name }}'}");

@@ -18,6 +18,7 @@ mod query;
 mod select;
 mod sets;
 pub(super) mod text;
+mod vaults;
 pub(in crate::template) mod yaml;
 
 use super::call::Call;
@@ -52,6 +53,7 @@ const PURE: &[&[(&str, Pure)]] = &[
     query::FILTERS,
     sets::FILTERS,
     text::FILTERS,
+    vaults::FILTERS,
 ];
 
 const HANDING: &[&[(&str, Handing)]] = &[select::FILTERS, lists::HANDING, dicts::HANDING, dates::HANDING, dice::HANDING];

@@ -7,6 +7,7 @@ mod password;
 mod sequence;
 mod system;
 mod tables;
+mod url;
 
 use super::call::Call;
 use super::convert::{argument, live};
@@ -34,7 +35,7 @@ struct Request<'a> {
 type Lookup = fn(&Request<'_>) -> std::result::Result<Vec<Value>, Error>;
 
 const LOOKUPS: &[&[(&str, Lookup)]] =
-    &[lists::LOOKUPS, sequence::LOOKUPS, files::LOOKUPS, tables::LOOKUPS, system::LOOKUPS, password::LOOKUPS];
+    &[lists::LOOKUPS, sequence::LOOKUPS, files::LOOKUPS, tables::LOOKUPS, system::LOOKUPS, password::LOOKUPS, url::LOOKUPS];
 
 impl Request<'_> {
     fn texts(&self) -> impl Iterator<Item = String> + '_ {

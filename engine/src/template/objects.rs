@@ -25,6 +25,8 @@ pub(super) enum Slot {
     Live(Live),
     /// Ready, and secret.
     Secret(Box<Slot>),
+    /// An encrypted text, and what it says.
+    Sealed(Arc<str>, Box<Slot>),
     /// Its own template is undefined; an error once it is used.
     Undefined(Arc<Diagnostic>),
     /// Its own template is wrong.
@@ -65,6 +67,8 @@ impl Slot {
                 taint::secret();
                 inner.give()
             }
+            Slot::Sealed(text, _) if taint::keeps_sealed() => Live::from(text.as_ref()),
+            Slot::Sealed(_, inner) => inner.give(),
             Slot::Source(..) => self.settle(None).give(),
             Slot::Undefined(cause) | Slot::Failed(cause) => Live::from(carry(cause.as_ref().clone())),
         }
@@ -76,6 +80,7 @@ impl Slot {
             Slot::Data(v) => Ok(v.clone()),
             Slot::Live(v) => convert::data(v),
             Slot::Secret(inner) => Ok(inner.data()?.into_secret()),
+            Slot::Sealed(_, inner) => inner.data(),
             Slot::Source(..) => self.settle(None).data(),
             Slot::Undefined(cause) | Slot::Failed(cause) => Err(carry(cause.as_ref().clone())),
         }
@@ -97,10 +102,13 @@ fn source(node: &Node, frame: &Arc<Frame>, name: Option<&str>) -> Slot {
             Err(unknown_or_failed) => unknown_or_failed,
         },
         Data::Unsafe(inner) => Slot::Data(render::hidden(render::plain(inner), node, frame)).settle(name),
-        Data::Vault(text) => match render::opened(text, node, frame) {
-            Ok(value) => Slot::Data(value).settle(name),
-            Err(error) => Slot::Failed(Arc::from(error)),
-        },
+        Data::Vault(text) => {
+            let opened = match render::opened(text, node, frame) {
+                Ok(value) => Slot::Data(value).settle(name),
+                Err(error) => Slot::Failed(Arc::from(error)),
+            };
+            Slot::Sealed(text.clone(), Box::new(opened))
+        }
         _ => Slot::Data(render::hidden(render::plain(node), node, frame)).settle(name),
     }
 }

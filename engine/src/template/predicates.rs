@@ -340,18 +340,61 @@ fn python(text: &str) -> (Vec<u64>, i8, Vec<Piece>) {
     (release, rank, pieces(suffix))
 }
 
+/// Two or three numbers, then perhaps `a` or `b` and a number: an alpha or beta, which comes before its release.
+fn strict(text: &str) -> ([u64; 3], bool, Vec<Piece>) {
+    let end = text.find(['a', 'b']).unwrap_or(text.len());
+    let mut numbers = text[..end].split('.').map(|n| n.parse().unwrap_or_default());
+    let mut next = || numbers.next().unwrap_or_default();
+    ([next(), next(), next()], end == text.len(), pieces(&text[end..]))
+}
+
+/// Refuses what is no version of this kind; every text is a loose one.
+fn well_formed(kind: &str, text: &str) -> Result<(), Error> {
+    let (form, words) = match kind {
+        "strict" => (r"\A\d+\.\d+(?:\.\d+)?(?:[ab]\d+)?\z", "invalid version number"),
+        // semver.org, section 2 and 9 to 11.
+        "semver" | "semantic" => (
+            concat!(
+                r"\A(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}",
+                r"(?:-(?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][\dA-Za-z-]*))*)?",
+                r"(?:\+[\dA-Za-z-]+(?:\.[\dA-Za-z-]+)*)?\z"
+            ),
+            "invalid semantic version",
+        ),
+        // PEP 440, appendix B.
+        "pep440" => (
+            concat!(
+                r"(?i)\A\s*v?(?:\d+!)?\d+(?:\.\d+)*(?:[-_.]?(?:alpha|a|beta|b|preview|pre|c|rc)[-_.]?\d*)?",
+                r"(?:-\d+|[-_.]?(?:post|rev|r)[-_.]?\d*)?(?:[-_.]?dev[-_.]?\d*)?(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?\s*\z"
+            ),
+            "Invalid version:",
+        ),
+        _ => return Ok(()),
+    };
+    let fits = pattern(form, false, false)?.is_match(text).unwrap_or(false);
+    if fits { Ok(()) } else { Err(refuse(format!("Version comparison failed: {words} '{text}'"))) }
+}
+
 fn version(call: &Call) -> Result<bool, Error> {
     let (a, b) = (text(call)?, call.needs(0, "version")?.to_string());
     let operator = call.text(1, "operator")?.unwrap_or_else(|| "eq".into());
-    let kind = call.text(3, "version_type")?;
+    let kind = match (call.data(2, "strict")?, call.text(3, "version_type")?) {
+        (Some(strict), None) if strict.truthy() => Some("strict".to_owned()),
+        (None | Some(Value::Null), kind) | (Some(_), kind @ None) => kind,
+        (Some(_), Some(_)) => return Err(refuse("Cannot specify both 'strict' and 'version_type'")),
+    };
     if a.is_empty() || b.is_empty() {
         let which = if a.is_empty() { "Input version value" } else { "Version parameter to compare against" };
         return Err(refuse(format!("{which} cannot be empty")));
     }
+    if let Some(kind) = &kind {
+        well_formed(kind, &a).and_then(|()| well_formed(kind, &b))?;
+    }
     let order = match kind.as_deref() {
         Some("semver" | "semantic") => semantic(&a).cmp(&semantic(&b)),
         Some("pep440") => python(&a).cmp(&python(&b)),
-        Some("strict" | "loose") | None => {
+        Some("strict") => strict(&a).cmp(&strict(&b)),
+        Some("loose") | None => {
             let differ = pieces(&a).into_iter().zip(pieces(&b)).find(|(x, y)| x != y);
             if let Some((x, y)) = differ.filter(|(x, y)| std::mem::discriminant(x) != std::mem::discriminant(y)) {
                 let kind = |p: &Piece| if matches!(p, Piece::Word(_)) { "str" } else { "int" };
@@ -360,7 +403,10 @@ fn version(call: &Call) -> Result<bool, Error> {
             }
             loose(&a, &b)
         }
-        Some(other) => return Err(refuse(format!("there is no way `{other}` to compare versions"))),
+        Some(other) => {
+            let ways = "'loose', 'strict', 'semver', 'semantic', 'pep440'";
+            return Err(refuse(format!("Invalid version type ({other}). Must be one of {ways}")));
+        }
     };
     Ok(match operator.as_str() {
         "==" | "=" | "eq" => order.is_eq(),
@@ -369,6 +415,9 @@ fn version(call: &Call) -> Result<bool, Error> {
         "<=" | "le" => order.is_le(),
         ">" | "gt" => order.is_gt(),
         ">=" | "ge" => order.is_ge(),
-        other => return Err(refuse(format!("`{other}` is no way to compare versions"))),
+        other => {
+            let ways = "'==', '=', 'eq', '<', 'lt', '<=', 'le', '>', 'gt', '>=', 'ge', '!=', '<>', 'ne'";
+            return Err(refuse(format!("Invalid operator type ({other}). Must be one of {ways}")));
+        }
     })
 }

@@ -196,6 +196,14 @@ fn engine(syntax: &Syntax) -> std::result::Result<Engine, Error> {
     environment.add_function(rewrite::UNCHAIN, |v: Live| if call::is_undefined(&v) { Live::UNDEFINED } else { v });
     environment.add_function(rewrite::LOOK, look);
     environment.add_function(rewrite::LOOKED, looked);
+    environment.add_function(rewrite::SEAL, || {
+        taint::keep_sealed(true);
+        true
+    });
+    environment.add_function(rewrite::SEALED, |_: bool, value: Live| {
+        taint::keep_sealed(false);
+        value
+    });
     environment.add_function(rewrite::ALONE, alone);
     filters::add(&mut environment);
     predicates::add(&mut environment);

@@ -26,6 +26,10 @@ pub(super) const UNCHAIN: &str = "_unchain";
 pub(super) const LOOK: &str = "_look";
 /// Ends the look that its first argument started.
 pub(super) const LOOKED: &str = "_looked";
+/// Lets encrypted texts be taken as they are.
+pub(super) const SEAL: &str = "_seal";
+/// Ends what its first argument started.
+pub(super) const SEALED: &str = "_sealed";
 /// Keeps the value of a template that is one expression.
 pub(super) const ALONE: &str = "_alone";
 /// Stands for `-`.
@@ -47,7 +51,7 @@ pub(super) const ITEMS: &str = "_items";
 /// Makes a macro take more arguments than it names.
 pub(super) const GATHERING: &str = "_gathering";
 
-const OWN: [&str; 17] = [
+const OWN: [&str; 19] = [
     FRESH,
     MODULO,
     CONCATENATE,
@@ -55,6 +59,8 @@ const OWN: [&str; 17] = [
     UNCHAIN,
     LOOK,
     LOOKED,
+    SEAL,
+    SEALED,
     ALONE,
     SUBTRACT,
     ADD,
@@ -160,6 +166,11 @@ fn start(e: &Expr<'_>) -> usize {
 
 fn end(e: &Expr<'_>) -> usize {
     e.span().end_offset as usize
+}
+
+/// The last part of a name.
+fn short(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 fn is_operator(token: &Token<'_>) -> bool {
@@ -369,12 +380,18 @@ impl Rewriter<'_> {
                     if matches!(f.name, "default" | "d" | "ansible.builtin.default") {
                         self.chain(x);
                     }
+                    if short(f.name) == "unvault" {
+                        self.sealed(x);
+                    }
                     self.expr(x);
                 }
                 self.args(&f.args);
             }
             Expr::Test(t) => {
                 self.short_name(t.name, t.span().start_offset as usize);
+                if short(t.name) == "vault_encrypted" {
+                    self.sealed(&t.expr);
+                }
                 if matches!(t.name, "defined" | "undefined") {
                     let (from, to) = (start(&t.expr), end(&t.expr));
                     self.insert(from, 1, -(to as i64) - 1, format!("{LOOKED}({LOOK}(), "));
@@ -399,6 +416,15 @@ impl Rewriter<'_> {
                 self.wrap(FRESH, start(e), end(e));
                 m.keys.iter().chain(&m.values).for_each(|x| self.expr(x));
             }
+        }
+    }
+
+    /// A variable whose encrypted text is wanted, not what it says.
+    fn sealed(&mut self, e: &Expr<'_>) {
+        if matches!(e, Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_)) {
+            let (from, to) = (start(e), end(e));
+            self.insert(from, 1, -(to as i64) - 1, format!("{SEALED}({SEAL}(), "));
+            self.insert(to, 0, -(from as i64) + 1, ")");
         }
     }
 

@@ -17,6 +17,8 @@ thread_local! {
     static TAINT: RefCell<Taint> = RefCell::default();
     /// How many looks at "is it defined" are open.
     static LOOKS: Cell<usize> = const { Cell::new(0) };
+    /// Whether encrypted texts are wanted as they are.
+    static SEALS: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Taint {
@@ -65,10 +67,21 @@ pub(super) fn back_to(taint: Taint) {
 
 /// Runs `f` on its own and says what it touched.
 pub(super) fn isolated<T>(f: impl FnOnce() -> T) -> (T, Taint) {
-    let (outer, looks) = (TAINT.take(), LOOKS.replace(0));
+    let (outer, looks, seals) = (TAINT.take(), LOOKS.replace(0), SEALS.replace(false));
     let result = f();
     LOOKS.set(looks);
+    SEALS.set(seals);
     (result, TAINT.replace(outer))
+}
+
+/// From now on encrypted texts are handed out as they are, or opened again.
+pub(super) fn keep_sealed(wanted: bool) {
+    SEALS.set(wanted);
+}
+
+/// Whether encrypted texts are wanted as they are.
+pub(super) fn keeps_sealed() -> bool {
+    SEALS.get()
 }
 
 /// Opens a look: unknown values are handed out as marks.

@@ -83,8 +83,8 @@ pub(super) fn lookup(scope: &HostScope, name: &str) -> Option<Binding> {
         }
         "ansible_skip_tags" => return texts(&fleet.options.skip_tags),
         "ansible_limit" => return fleet.options.limit.as_ref().and_then(|l| value(l.as_str())),
-        // Where inventories point `ansible_python_interpreter` at it; this program never starts it.
-        "ansible_playbook_python" => return value("/usr/bin/python3"),
+        // Inventories point `ansible_python_interpreter` at it.
+        "ansible_playbook_python" => return value(crate::inventory::python().unwrap_or_else(|| "/usr/bin/python3".into())),
         "ansible_config_file" => return Some(Binding::Value(Value::Null)),
         "ansible_version" => return Some(Binding::Value(version())),
         "ansible_inventory_sources" => {

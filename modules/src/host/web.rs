@@ -119,7 +119,7 @@ impl Host {
         if !self.is_live() && !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
             return Err(Halt::Unknown(format!("the answer to {} {}", request.method, without_password(&request.url))));
         }
-        send(request).map_err(|why| self.premature(Failure::new(format!("Request failed: {why}")).with("status", -1)))
+        ask(request).map_err(|why| self.premature(Failure::new(format!("Request failed: {why}")).with("status", -1)))
     }
 
     /// What is at an address.
@@ -176,7 +176,11 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn send(request: &Request) -> Result<Response, String> {
+/// Asks from this machine, whatever the method; says in words what went wrong when nobody answers.
+///
+/// # Errors
+/// An address that is none, nobody who answers, or an answer that cannot be read.
+pub fn ask(request: &Request) -> Result<Response, String> {
     let words = |e: ureq::Error| match e {
         ureq::Error::Io(e) => e.to_string(),
         ureq::Error::ConnectionFailed => "connection refused".to_string(),

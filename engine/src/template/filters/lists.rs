@@ -6,12 +6,11 @@ use crate::template::call::{Call, int};
 use crate::template::convert::{argument, live, python_name, python_type, text_of};
 use crate::template::errors::refuse;
 use crate::template::objects::list;
-use minijinja::value::ValueKind;
+use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, Value as Live};
 use modules::value::Value;
 
-pub(super) const FILTERS: &[(&str, Pure)] =
-    &[("flatten", flatten), ("subelements", subelements), ("permutations", permutations), ("combinations", combinations)];
+pub(super) const FILTERS: &[(&str, Pure)] = &[("flatten", flatten)];
 
 pub(super) const HANDING: &[(&str, Handing)] = &[
     ("finalize", |_, c| argument(&c.value).map(live)),
@@ -35,6 +34,9 @@ pub(super) const HANDING: &[(&str, Handing)] = &[
     ("zip", |_, c| zip(c, false)),
     ("zip_longest", |_, c| zip(c, true)),
     ("product", |_, c| product(c)),
+    ("subelements", |_, c| subelements(c)),
+    ("permutations", |_, c| permutations(c)),
+    ("combinations", |_, c| combinations(c)),
 ];
 
 /// The items of a list.
@@ -76,23 +78,29 @@ fn flatten(value: &Value, call: &Call) -> Result<Value, Error> {
     Ok(Value::list(out))
 }
 
-fn subelements(value: &Value, call: &Call) -> Result<Value, Error> {
+/// Rows as a list of tuples.
+fn tuples(rows: Vec<Vec<Value>>) -> Live {
+    list(rows.into_iter().map(|row| Live::from(Tuple::from(row.into_iter().map(live).collect::<Vec<_>>()))))
+}
+
+fn subelements(call: &Call) -> Result<Live, Error> {
     let path = match call.needs(0, "subelements")? {
         Value::Str(s) => s.split('.').map(Value::str).collect(),
         other @ Value::List(_) => list_of(&other)?,
         _ => return Err(refuse("subelements must be a list or a string")),
     };
-    crate::template::lookups::subelements(value, &path, call.flag(1, "skip_missing")?).map(Value::list)
+    let pairs = crate::template::lookups::subelements(&argument(&call.value)?, &path, call.flag(1, "skip_missing")?)?;
+    Ok(tuples(pairs.into_iter().map(Vec::from).collect()))
 }
 
-fn permutations(value: &Value, call: &Call) -> Result<Value, Error> {
-    let items = list_of(value)?;
+fn permutations(call: &Call) -> Result<Live, Error> {
+    let items = list_of(&argument(&call.value)?)?;
     let size = call.int(0, "r")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(items.len());
     let mut out = Vec::new();
     let mut chosen = Vec::new();
-    fn grow(items: &[Value], size: usize, chosen: &mut Vec<usize>, out: &mut Vec<Value>) {
+    fn grow(items: &[Value], size: usize, chosen: &mut Vec<usize>, out: &mut Vec<Vec<Value>>) {
         if chosen.len() == size {
-            out.push(Value::list(chosen.iter().map(|i| items[*i].clone())));
+            out.push(chosen.iter().map(|i| items[*i].clone()).collect());
             return;
         }
         for i in 0..items.len() {
@@ -104,16 +112,16 @@ fn permutations(value: &Value, call: &Call) -> Result<Value, Error> {
         }
     }
     grow(&items, size, &mut chosen, &mut out);
-    Ok(Value::list(out))
+    Ok(tuples(out))
 }
 
-fn combinations(value: &Value, call: &Call) -> Result<Value, Error> {
-    let items = list_of(value)?;
+fn combinations(call: &Call) -> Result<Live, Error> {
+    let items = list_of(&argument(&call.value)?)?;
     let size = usize::try_from(int(&call.needs(0, "r")?).unwrap_or(0)).unwrap_or(0);
     let mut out = Vec::new();
-    fn grow(items: &[Value], from: usize, size: usize, chosen: &mut Vec<Value>, out: &mut Vec<Value>) {
+    fn grow(items: &[Value], from: usize, size: usize, chosen: &mut Vec<Value>, out: &mut Vec<Vec<Value>>) {
         if chosen.len() == size {
-            out.push(Value::list(chosen.clone()));
+            out.push(chosen.clone());
             return;
         }
         for i in from..items.len() {
@@ -123,7 +131,7 @@ fn combinations(value: &Value, call: &Call) -> Result<Value, Error> {
         }
     }
     grow(&items, 0, size, &mut Vec::new(), &mut out);
-    Ok(Value::list(out))
+    Ok(tuples(out))
 }
 
 fn reverse(call: &Call) -> Result<Live, Error> {

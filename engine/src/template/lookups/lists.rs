@@ -43,7 +43,8 @@ pub(super) const LOOKUPS: &[(&str, Lookup)] = &[
         if list.get("skipped").is_some_and(Value::truthy) {
             return Ok(Vec::new());
         }
-        subelements(list, &key.split('.').map(Value::str).collect::<Vec<_>>(), skip)
+        let pairs = subelements(list, &key.split('.').map(Value::str).collect::<Vec<_>>(), skip)?;
+        Ok(pairs.into_iter().map(Value::list).collect())
     }),
     ("random_choice", |r| {
         use std::hash::{BuildHasher, Hasher};
@@ -94,7 +95,7 @@ fn nested(request: &Request<'_>) -> Result<Vec<Value>, Error> {
 }
 
 /// Each item with each entry of the list at a path in it.
-pub(in crate::template) fn subelements(value: &Value, path: &[Value], skip_missing: bool) -> Result<Vec<Value>, Error> {
+pub(in crate::template) fn subelements(value: &Value, path: &[Value], skip_missing: bool) -> Result<Vec<[Value; 2]>, Error> {
     let items: Vec<Value> = match value {
         Value::Map(m) => m.values().cloned().collect(),
         Value::List(l) => l.to_vec(),
@@ -106,7 +107,7 @@ pub(in crate::template) fn subelements(value: &Value, path: &[Value], skip_missi
             continue;
         }
         match sublist(&item, path, skip_missing)? {
-            Ok(entries) => out.extend(entries.iter().map(|sub| Value::list([item.clone(), sub.clone()]))),
+            Ok(entries) => out.extend(entries.iter().map(|sub| [item.clone(), sub.clone()])),
             Err(_) if skip_missing => {}
             Err(key) => {
                 return Err(refuse(format!("could not find '{key}' key in iterated item '{item}' (skip_missing leaves such items out)")));

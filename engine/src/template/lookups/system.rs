@@ -119,6 +119,17 @@ fn matching(pattern: &str, groups: &Value, all: &[Value]) -> Vec<Value> {
 
 /// The settings of Ansible that playbooks ask for, at their defaults or from the environment.
 fn config(request: &Request<'_>) -> Result<Vec<Value>, Error> {
+    let missing = request.text("on_missing")?.unwrap_or_else(|| "error".into());
+    if !matches!(missing.as_str(), "error" | "skip" | "warn") {
+        return Err(refuse(format!("Invalid value '{missing}' for config 'on_missing' for 'config' lookup plugin.")));
+    }
+    if request.option("plugin_type")?.is_some() != request.option("plugin_name")?.is_some() {
+        return Err(refuse("Both plugin_type and plugin_name are required, cannot use one without the other."));
+    }
+    if let Some(term) = request.terms.iter().find(|term| term.as_str().is_none()) {
+        let kind = python_name(term);
+        return Err(refuse(format!("Invalid setting identifier, {term} is not a <class 'str'>, its a <class '{kind}'>.")));
+    }
     let setting = |name: String| {
         let from = std::env::var(format!("ANSIBLE_{}", name.trim_start_matches("DEFAULT_"))).ok();
         let other = || match name.as_str() {
@@ -133,11 +144,10 @@ fn config(request: &Request<'_>) -> Result<Vec<Value>, Error> {
             "DEFAULT_REMOTE_USER" => Some(Value::Null),
             _ => None,
         };
-        let given = request.option("on_missing")?.map(|m| m.to_string());
         match from.map(Value::from).or_else(other) {
             Some(value) => Ok(Some(value)),
-            None if matches!(given.as_deref(), Some("skip" | "warn")) => Ok(None),
-            None => Err(refuse(format!("there is no setting `{name}`"))),
+            None if missing != "error" => Ok(None),
+            None => Err(refuse(format!("No config definition exists for '{name}'."))),
         }
     };
     let found: Result<Vec<Option<Value>>, Error> = request.texts().map(setting).collect();
