@@ -120,6 +120,13 @@ fn of_host(scope: &HostScope, name: &str) -> Option<Binding> {
     }
 }
 
+/// `ansible_host` of a host whose inventory gives no other address; tasks see it, `hostvars` does not.
+pub(super) fn address(scope: &HostScope, name: &str) -> Option<Binding> {
+    let host = scope.host.as_ref().filter(|_| name == "ansible_host" && scope.play.is_some())?;
+    let implicit = host == "localhost" && !read(&scope.fleet.inventory).hosts.contains_key(host);
+    value(if implicit { "127.0.0.1" } else { host.as_str() })
+}
+
 fn of_play(scope: &HostScope, name: &str) -> Option<Binding> {
     let play = scope.play.as_ref()?;
     match name {

@@ -153,7 +153,7 @@ fn each<'a>(vars: impl IntoIterator<Item = &'a crate::playbook::Vars>, name: &st
 
 impl Scope for HostScope {
     fn lookup(&self, name: &str) -> Option<Binding> {
-        magic::lookup(self, name).or_else(|| self.leveled(name))
+        magic::lookup(self, name).or_else(|| self.leveled(name)).or_else(|| magic::address(self, name))
     }
 
     fn names(&self) -> Vec<String> {

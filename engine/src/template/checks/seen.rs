@@ -162,3 +162,27 @@ fn kept_passwords_stay() {
     std::fs::write(&file, "96RaapZT salt=TpL78PUb\n").unwrap();
     assert_eq!(asked("encrypt=md5_crypt"), value("{{ '96RaapZT' | password_hash('md5', 'TpL78PUb') }}", &none()).unwrap().to_string());
 }
+
+#[test]
+fn addresses_are_looked_up() {
+    use std::io::{BufRead, BufReader, Write};
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", server.local_addr().unwrap());
+    let answers = ["200 OK", "200 OK", "404 Not Found"];
+    let served = std::thread::spawn(move || {
+        let mut agents = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = server.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok).take_while(|l| !l.is_empty());
+            agents.extend(lines.filter_map(|l| l.to_lowercase().strip_prefix("user-agent: ").map(str::to_owned)));
+            write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 8\r\nConnection: close\r\n\r\none\ntwo\n").unwrap();
+        }
+        agents
+    });
+    let scope = data([("a", Value::from(address.clone())), ("ansible_lookup_url_agent", Value::str("mine"))]);
+    prints("{{ q('url', a) }}", &scope, "['one', 'two']");
+    prints("{{ q('url', a, split_lines=false, http_agent='other') | to_json }}", &scope, r#"["one\ntwo\n"]"#);
+    let e = value("{{ lookup('url', a) }}", &scope).unwrap_err();
+    assert!(message(&e).contains(&format!("Received HTTP error for {address}: HTTP Error 404: Not Found")), "{}", message(&e));
+    assert_eq!(served.join().unwrap(), ["mine", "other", "mine"]);
+}
