@@ -305,7 +305,10 @@ fn from_host(args: &Args, host: &mut Host, src: &str) -> Result<Outcome, Halt> {
         return Err(Failure::new(format!("Source {src} not found")).hint("with `remote_src: true`, `src` is a path on the host").into());
     };
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    if stat.kind != FileKind::Directory {
+    if !matches!(stat.kind, FileKind::Directory | FileKind::File) {
+        return Err(Halt::failed(format!("Cannot copy invalid source '{src}': not a file")));
+    }
+    if stat.kind == FileKind::File {
         let bytes = host.files().read(&path)?.unwrap_or_default();
         return single(args, host, Content::Bytes(bytes), name.as_deref(), Some(Mode::Bits(stat.mode)));
     }
@@ -354,6 +357,13 @@ mod tests {
         assert_eq!((returned(&outcome, "mode"), returned(&outcome, "size"), changes.len()), ("0600".into(), "1".into(), 1));
         bench.law(&MODULE, json!({"dest": "/scratch/b", "content": {"a": [1, true]}}));
         assert_eq!(bench.read("b").as_deref(), Some(r#"{"a": [1, true]}"#));
+    }
+
+    #[test]
+    fn copies_no_devices() {
+        let mut bench = Bench::new();
+        let why = bench.failure(&MODULE, json!({"src": "/dev/null", "dest": "/scratch/x", "remote_src": true}));
+        assert_eq!(why, "Cannot copy invalid source '/dev/null': not a file");
     }
 
     #[test]

@@ -51,11 +51,12 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     }
     let setting = Setting { kind: "answer", name: question, field: if kind == Kind::Seen { "seen" } else { "value" } };
     let (package, asked) = (args.name.clone(), question.clone());
+    let listed = args.value.as_ref().is_some_and(|value| value.as_list().is_some());
     let observe = move |host: &mut Host| match kind {
         Kind::Seen => Ok(Value::str(if seen(host, &asked)? { "true" } else { "false" })),
-        _ => Ok(answers(host, &package)?.get(asked.as_str()).cloned().map_or(Value::Null, |v| Value::str(plain(kind, &v.to_string())))),
+        _ => Ok(answers(host, &package)?.get(asked.as_str()).map_or(Value::Null, |v| Value::str(plain(kind, listed, &v.to_string())))),
     };
-    let wanted = Value::str(plain(kind, &value));
+    let wanted = Value::str(plain(kind, listed, &value));
     let set = |_: &Value| vec![selection(args, question, kind, &value)];
     let settled = host.converge_setting(setting, &wanted, observe, set)?;
     let answer = |value: Value| Value::map([(question.as_str(), value)]);
@@ -82,17 +83,24 @@ fn password(args: &Args, question: &str, value: &str, host: &mut Host) -> Result
 
 fn text(kind: Kind, value: &Value) -> Result<String, Halt> {
     match (kind, value.reveal()) {
+        (Kind::Multiselect, Value::List(items)) if mixed(items) => {
+            Err(Halt::failed("Invalid value provided for 'multiselect': some of the list's items are text and some are not"))
+        }
         (Kind::Multiselect, Value::List(items)) => Ok(items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         (Kind::Boolean, Value::Bool(truth)) => Ok(truth.to_string()),
         (_, other) => String::from_value(other).map_err(|why| Halt::failed(format!("argument `value` of `debconf` {why}"))),
     }
 }
 
-/// How answers compare: truth values whatever their case, lists whatever their order.
-fn plain(kind: Kind, value: &str) -> String {
+fn mixed(items: &[Value]) -> bool {
+    items.iter().any(|item| item.as_str().is_some()) && items.iter().any(|item| item.as_str().is_none())
+}
+
+/// How answers compare: truth values whatever their case, and several choices whatever their order if they were given as a list.
+fn plain(kind: Kind, listed: bool, value: &str) -> String {
     match kind {
         Kind::Boolean => value.to_lowercase(),
-        Kind::Multiselect => {
+        Kind::Multiselect if listed => {
             let mut parts: Vec<&str> = value.split(',').map(str::trim).collect();
             parts.sort_unstable();
             parts.join(", ")
@@ -141,8 +149,17 @@ mod tests {
 
     #[test]
     fn answers_compare_by_what_they_mean() {
-        assert_eq!(plain(Kind::Boolean, "True"), "true");
-        assert_eq!(plain(Kind::Multiselect, "b,a"), plain(Kind::Multiselect, "a, b"));
-        assert_ne!(plain(Kind::String, "A"), "a");
+        assert_eq!(plain(Kind::Boolean, false, "True"), "true");
+        assert_eq!(plain(Kind::Multiselect, true, "b,a"), plain(Kind::Multiselect, true, "a, b"));
+        assert_ne!(plain(Kind::Multiselect, false, "b, a"), plain(Kind::Multiselect, false, "a, b"));
+        assert_ne!(plain(Kind::String, false, "A"), "a");
+    }
+
+    #[test]
+    fn several_choices_are_all_text() {
+        let list = |items: Vec<Value>| text(Kind::Multiselect, &Value::list(items));
+        assert_eq!(list(vec![Value::str("b"), Value::str("a")]).unwrap(), "b, a");
+        let refused = list(vec![Value::str("b"), Value::from(1)]);
+        assert!(matches!(refused, Err(Halt::Failed(why)) if why.message.starts_with("Invalid value provided for 'multiselect'")));
     }
 }

@@ -143,14 +143,37 @@ fn not_boolean(value: &Value) -> Diagnostic {
     }
 }
 
-/// Templates inside a condition become parts of its expression: `"{{ x }}" == "y"` is `(x) == "y"`.
+/// Templates inside a condition become parts of its expression: `"{{ x }}" == "y"` is `(x) == "y"`, and `"{{ x }}/z"` is `((x) ~ "/z")`.
 fn unwrapped(text: &str) -> String {
-    static TEMPLATE: LazyLock<Option<fancy_regex::Regex>> =
-        LazyLock::new(|| fancy_regex::Regex::new(r#"(?s)(['"])\{\{(.*?)\}\}\1|\{\{(.*?)\}\}"#).ok());
-    let Some(template) = TEMPLATE.as_ref() else { return text.to_owned() };
-    let inner = |found: &fancy_regex::Captures<'_, str>| {
-        let expression = found.get(2).or_else(|| found.get(3)).map_or("", |m| m.as_str());
-        format!("({})", expression.trim_matches('-').trim())
+    static PART: LazyLock<Option<fancy_regex::Regex>> =
+        LazyLock::new(|| fancy_regex::Regex::new(r#"(?s)'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\{\{(.*?)\}\}"#).ok());
+    let Some(part) = PART.as_ref() else { return text.to_owned() };
+    let replaced = |found: &fancy_regex::Captures<'_, str>| match (found.get(1), found.get(0)) {
+        (Some(inner), _) => format!("({})", inner.as_str().trim_matches('-').trim()),
+        (None, whole) => joined(whole.map_or("", |m| m.as_str())),
     };
-    template.replace_all(text, inner).into_owned()
+    part.replace_all(text, replaced).into_owned()
+}
+
+/// A constant string whose templates are evaluated. One that is a template alone keeps its value's type.
+fn joined(constant: &str) -> String {
+    let (quote, mut rest) = (&constant[..1], &constant[1..constant.len() - 1]);
+    let mut parts = Vec::new();
+    while let Some((before, after)) = rest.split_once("{{")
+        && let Some((inner, after)) = after.split_once("}}")
+    {
+        if !before.is_empty() {
+            parts.push(format!("{quote}{before}{quote}"));
+        }
+        let inner = inner.trim_matches('-').trim().replace(&format!("\\{quote}"), quote);
+        parts.push(format!("({inner})"));
+        rest = after;
+    }
+    if parts.is_empty() {
+        return constant.to_owned();
+    }
+    if !rest.is_empty() {
+        parts.push(format!("{quote}{rest}{quote}"));
+    }
+    if parts.len() == 1 { parts.remove(0) } else { format!("({})", parts.join(" ~ ")) }
 }

@@ -129,7 +129,8 @@ fn attach(at: &At<'_>, args: &mut Map, written: &str, path: &Path) -> Result<boo
         let mut tree = Vec::new();
         // As rsync and Ansible do: `dir` puts the folder itself beneath the destination, `dir/` what is in it.
         let prefix = if written.ends_with('/') { PathBuf::new() } else { PathBuf::from(&name) };
-        walk(&mut keep, path, &prefix, &mut tree)?;
+        let follow = flag(args, "local_follow", true);
+        walk(&mut keep, path, &prefix, follow, &mut Vec::new(), &mut tree)?;
         args.insert("_tree".into(), Value::list(tree));
     } else {
         args.insert("_blob".into(), keep.file(path)?.into());
@@ -170,7 +171,9 @@ fn starts_encrypted(path: &Path) -> bool {
     read.is_ok() && crate::vault::is_encrypted(&start)
 }
 
-fn walk(keep: &mut Keep<'_>, dir: &Path, beneath: &Path, tree: &mut Vec<Value>) -> Result<()> {
+/// Reads a folder of the controller, links followed or kept as links. A link that leads nowhere, or back to a folder it stands in,
+/// is always kept.
+fn walk(keep: &mut Keep<'_>, dir: &Path, beneath: &Path, follow: bool, above: &mut Vec<PathBuf>, tree: &mut Vec<Value>) -> Result<()> {
     let entries = std::fs::read_dir(dir).map_err(|e| unreadable(dir, &e))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
     paths.sort();
@@ -178,23 +181,36 @@ fn walk(keep: &mut Keep<'_>, dir: &Path, beneath: &Path, tree: &mut Vec<Value>) 
         let mode = std::fs::metadata(dir).map_err(|e| unreadable(dir, &e))?.permissions().mode() & 0o7777;
         tree.push(entry(beneath, "directory", mode, None));
     }
+    above.push(dir.canonicalize().map_err(|e| unreadable(dir, &e))?);
     for path in paths {
         let inner = beneath.join(path.file_name().unwrap_or_default());
+        if let Ok(target) = std::fs::read_link(&path)
+            && (!follow || path.canonicalize().is_ok_and(|real| above.contains(&real)) || !path.exists())
+        {
+            tree.push(link(&inner, &target));
+            continue;
+        }
         let metadata = std::fs::metadata(&path).map_err(|e| unreadable(&path, &e))?;
         match metadata.is_dir() {
-            true => walk(keep, &path, &inner, tree)?,
+            true => walk(keep, &path, &inner, follow, above, tree)?,
             false => {
                 let blob = keep.file(&path)?;
                 tree.push(entry(&inner, "file", metadata.permissions().mode() & 0o7777, Some(blob)));
             }
         }
     }
+    above.pop();
     Ok(())
 }
 
 fn entry(path: &Path, kind: &str, mode: u32, blob: Option<String>) -> Value {
     let path = path.display().to_string();
     Value::map([("path", path.into()), ("kind", kind.into()), ("mode", format!("{mode:04o}").into()), ("blob", Value::from(blob))])
+}
+
+fn link(path: &Path, target: &Path) -> Value {
+    let text = |path: &Path| Value::from(path.display().to_string());
+    Value::map([("path", text(path)), ("kind", "link".into()), ("target", text(target))])
 }
 
 /// `template`: rendered here, sent as `copy`.
@@ -305,7 +321,7 @@ fn assemble(at: &At<'_>, scope: &HostScope, mut args: Map) -> Result<Prepared> {
     let path = find(at, scope, "files", &source.reveal().to_string())?;
     let decrypt = args.get("decrypt").is_none_or(|v| bool::from_value(v).unwrap_or(true));
     let (mut keep, mut tree) = (Keep { at, decrypt, encrypted: false }, Vec::new());
-    walk(&mut keep, &path, Path::new(""), &mut tree)?;
+    walk(&mut keep, &path, Path::new(""), true, &mut Vec::new(), &mut tree)?;
     args.insert("_tree".into(), Value::list(tree));
     Ok(Prepared::Ready { module: "assemble".into(), args })
 }
