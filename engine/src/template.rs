@@ -153,12 +153,12 @@ impl Templates {
         render::file(text, options, place, &self.frame(scope))
     }
 
-    /// Runs a lookup as `with_NAME:` does; the answer is a list.
+    /// Runs a lookup as `with_NAME:` does on a task of this module; the answer is a list.
     ///
     /// # Errors
     /// Those of rendering `terms`, and what the lookup cannot find.
-    pub fn lookup(&self, name: &str, terms: &Node, scope: &Arc<dyn Scope>) -> Result<Value> {
-        lookups::with(name, terms, &self.frame(scope))
+    pub fn lookup(&self, name: &str, terms: &Node, module: &str, scope: &Arc<dyn Scope>) -> Result<Value> {
+        lookups::with(name, terms, module, &self.frame(scope))
     }
 }
 

@@ -62,7 +62,7 @@ fn converge(args: &Args, host: &mut Host) -> Result<Outcome, Halt> {
     refuse_contradictions(args)?;
     let groups = RefCell::new(Groups::default());
     if args.port.is_none() && args.path.is_none() {
-        host.rest(Duration::from_secs(args.timeout))?;
+        host.rest(Duration::from_secs(args.delay.saturating_add(args.timeout)))?;
     } else {
         let pattern = args.search_regex.as_deref().map(|source| Pattern::new(source, Flags { multiline: true, ..Flags::default() }));
         let pattern = pattern.transpose().map_err(Halt::failed)?;
@@ -237,6 +237,12 @@ mod tests {
         bench.law(&MODULE, json!({"path": "/scratch/no", "state": "absent"}));
         assert!(bench.failure(&MODULE, json!({"path": "/scratch/no", "timeout": 0})).starts_with("Timeout when waiting for file "));
         assert!(matches!(bench.run(false, &MODULE, json!({"path": "/scratch/no"})).result, Err(Halt::Unknown(_))));
+    }
+
+    #[test]
+    fn waits_for_a_time_after_the_delay() {
+        let (outcome, _) = Bench::new().apply(&MODULE, json!({"delay": 1, "timeout": 0}));
+        assert_eq!(returned(&outcome, "elapsed"), "1");
     }
 
     #[test]

@@ -423,10 +423,12 @@ impl At<'_> {
         let delay = self.number(self.task.delay.as_ref(), "delay", scope)?.unwrap_or(5.0).max(0.0);
         let mut attempt = 1;
         loop {
-            let mut outcome = self.verdict(scope, self.attempt(scope).await)?;
-            if tries > 1 {
-                outcome.set_value("attempts", Value::Int(attempt));
+            let mut performed = self.attempt(scope).await;
+            // The conditions of the verdict may count the attempts.
+            if tries > 1 && performed.status != Status::Unknown {
+                performed.returns.insert("attempts".into(), Value::Int(attempt));
             }
+            let mut outcome = self.verdict(scope, performed)?;
             let good = match &self.task.until {
                 Some(node) if tries > 1 => {
                     let seen = self.seeing(scope, &outcome);

@@ -30,6 +30,8 @@ struct Request<'a> {
     terms: Vec<Value>,
     /// Its options, by name.
     options: &'a Call,
+    /// The folder beside others that the task's own files stand in (`vars`, `templates`, `files`); none within an expression.
+    folder: &'static str,
 }
 
 type Lookup = fn(&Request<'_>) -> std::result::Result<Vec<Value>, Error>;
@@ -80,7 +82,7 @@ pub(super) fn function(mut call: Call, wants_list: bool) -> std::result::Result<
     let found = find(&name).map_err(|d| carry(*d)).and_then(|lookup| {
         let terms = call.all()?;
         super::render::known_only("the lookup")?;
-        lookup(&Request { frame: &frame, terms, options: &call }).map_err(|e| failed(&name, e))
+        lookup(&Request { frame: &frame, terms, options: &call, folder: "" }).map_err(|e| failed(&name, e))
     });
     let found = match (found, errors.as_deref()) {
         (Err(_), Some("ignore" | "warn")) if !super::taint::is_unknown() => {
@@ -101,8 +103,17 @@ pub(super) fn function(mut call: Call, wants_list: bool) -> std::result::Result<
     }))
 }
 
-/// `with_NAME: terms`.
-pub(super) fn with(name: &str, terms: &Node, frame: &Arc<Frame>) -> Result<Value> {
+/// The folder that the files of a task stand in, by its module.
+fn folder_of(module: &str) -> &'static str {
+    match module.rsplit('.').next().unwrap_or(module) {
+        "template" => "templates",
+        "include_vars" => "vars",
+        _ => "files",
+    }
+}
+
+/// `with_NAME: terms`, on a task of this module.
+pub(super) fn with(name: &str, terms: &Node, module: &str, frame: &Arc<Frame>) -> Result<Value> {
     let lookup = find(name).map_err(|d| Box::new(d.at(terms.place())))?;
     let short = name.rsplit('.').next().unwrap_or(name);
     let value = match (short, terms.as_list()) {
@@ -123,7 +134,7 @@ pub(super) fn with(name: &str, terms: &Node, frame: &Arc<Frame>) -> Result<Value
     }
     let options = Call::default();
     let run = || {
-        let request = Request { frame, terms: terms_value, options: &options };
+        let request = Request { frame, terms: terms_value, options: &options, folder: folder_of(module) };
         let found = frame
             .run(|| lookup(&request).map_err(|e| failed(name, e)))
             .map(|found| super::objects::List::new(found.into_iter().map(super::objects::Slot::Data).collect()));

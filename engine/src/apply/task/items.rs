@@ -39,7 +39,7 @@ impl At<'_> {
         let shared = self.scope.shared();
         let value = match &looped.lookup {
             None => self.run.templates.value(&looped.items, &shared)?,
-            Some(name) => self.run.templates.lookup(name, &looped.items, &shared)?,
+            Some(name) => self.run.templates.lookup(name, &looped.items, &self.task.action.module, &shared)?,
         };
         if let Value::Unknown(what) = value.reveal() {
             return Ok(Items::Unknown(what.to_string()));
@@ -131,7 +131,7 @@ impl At<'_> {
             if outcome.status == Status::Failed {
                 outcome.ignored = self.flag("ignore_errors").unwrap_or(false);
             }
-            let label = match self.label(&control, item, &scope) {
+            let label = match self.label(&control, item, &self.seeing(&scope, &outcome)) {
                 Ok(label) => Some(label),
                 Err(error) => {
                     outcome.mislabelled(&error);

@@ -175,15 +175,6 @@ fn names(value: Option<&Value>) -> Vec<String> {
     }
 }
 
-/// The file that `name` means, by the nearest role or folder that has it under any kind.
-fn nearest(request: &Request<'_>, name: &str) -> Option<PathBuf> {
-    let expanded = crate::template::filters::expanded_user(name);
-    let folders = ["files", "templates", "vars", "tasks"].map(|kind| request.frame.search_path(kind));
-    let most = folders.iter().map(Vec::len).max().unwrap_or(0);
-    let places = (0..most).flat_map(|at| folders.iter().filter_map(move |of| of.get(at)));
-    places.map(|folder| folder.join(&expanded)).find(|path| path.exists()).or_else(|| located(request, name, "files"))
-}
-
 fn first_found(request: &Request<'_>) -> Result<Vec<Value>, Error> {
     let mut skip = request.flag("skip", false)?;
     let mut wanted: Vec<PathBuf> = Vec::new();
@@ -215,7 +206,7 @@ fn first_found(request: &Request<'_>) -> Result<Vec<Value>, Error> {
     }
     for path in &wanted {
         let name = path.display().to_string();
-        let found = nearest(request, &name);
+        let found = located(request, &name, request.folder);
         if let Some(found) = found {
             return Ok(vec![absolute(&found)]);
         }
