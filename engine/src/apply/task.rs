@@ -447,7 +447,8 @@ impl At<'_> {
                 // As Ansible counts: the first try is none of the retries.
                 outcome.set_value("attempts", Value::Int(tries - 1));
                 outcome.set_value("failed", Value::Bool(true));
-                if outcome.status != Status::Failed {
+                // What `failed_when` has decided stands.
+                if outcome.status != Status::Failed && self.task.failed_when.is_none() {
                     outcome.status = Status::Failed;
                     outcome.message.get_or_insert_with(|| format!("gave up after {tries} tries: `until` never held"));
                 }

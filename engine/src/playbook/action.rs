@@ -55,7 +55,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `action: module k=v`, `action: {module: name, …}`.
+    /// `action: module k=v`, `action: {module: name, …}`, `action: {module: name, args: …}`.
     fn called(&mut self, word: &str, value: &Node) -> Option<Action> {
         if value.as_map().is_none() {
             let Some(text) = value.as_str() else {
@@ -70,8 +70,11 @@ impl Reader<'_> {
         };
         let text = module.as_str().unwrap_or_default();
         let mut action = self.named_first(word, text, module.place())?;
-        let own = value.as_map().unwrap_or_default().iter().filter(|(key, _)| key.as_str() != Some("module"));
+        let own = value.as_map().unwrap_or_default().iter().filter(|(key, _)| !matches!(key.as_str(), Some("module" | "args")));
         self.fill_pairs(&mut action, own);
+        if let Some(args) = value.get("args") {
+            self.fill(&mut action, args);
+        }
         Some(action)
     }
 
@@ -141,15 +144,15 @@ impl Reader<'_> {
             return;
         }
         let option = |word: &words::Word<'_>| words::key_value(word.text).filter(|(key, _)| !command || is_command_option(key));
+        // What a template gives shows when the task runs; as in Ansible, it then fails.
+        let templated = !takes_text(&action.module) && words.iter().any(|word| option(word).is_none() && is_template(word.text));
+        action.stray |= templated;
         let mut finder = Finder::new(value.place(), text);
         for word in &words {
             let place = finder.place(word.text);
             if let Some((key, given)) = option(word) {
                 set(&mut action.args, &key, Node::new(place, Data::Str(given.into())));
-            } else if is_template(word.text) && !takes_text(&action.module) {
-                // What the template gives shows when the task runs; as in Ansible, it then fails.
-                action.stray = true;
-            } else if !takes_text(&action.module) && known_module(&action.module) && word.text != "\\" {
+            } else if !templated && !takes_text(&action.module) && known_module(&action.module) && word.text != "\\" {
                 let error = Diagnostic::input(format!("`{}` takes no free text", action.module)).at(&place);
                 return self
                     .error(error.label("not `name=value`").hint("write the arguments as a dictionary, or put the value into quotes"));

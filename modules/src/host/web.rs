@@ -119,7 +119,7 @@ impl Host {
         if !self.is_live() && !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
             return Err(Halt::Unknown(format!("the answer to {} {}", request.method, without_password(&request.url))));
         }
-        ask(request).map_err(|why| self.premature(Failure::new(format!("Request failed: {why}")).with("status", -1)))
+        ask(request).map_err(|trouble| self.premature(Failure::new(trouble.to_string()).with("status", -1)))
     }
 
     /// What is at an address.
@@ -176,17 +176,53 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Asks from this machine, whatever the method; says in words what went wrong when nobody answers.
-///
-/// # Errors
-/// An address that is none, nobody who answers, or an answer that cannot be read.
-pub fn ask(request: &Request) -> Result<Response, String> {
-    let words = |e: ureq::Error| match e {
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// Nobody answered, or not as HTTP and TLS want it.
+    #[error("Request failed: {0}")]
+    Request(String),
+    /// The answer began and does not end as it said.
+    #[error("HTTP Error while fetching {url}: Incomplete read, {why}")]
+    Broken {
+        /// The address, without a password.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Request(why)
+    }
+}
+
+fn words(error: ureq::Error) -> String {
+    let said = match error {
         ureq::Error::Io(e) => e.to_string(),
         ureq::Error::ConnectionFailed => "connection refused".to_string(),
         ureq::Error::HostNotFound => "the host name is not known".to_string(),
         e => e.to_string(),
     };
+    certificate_problem(&said).unwrap_or(said)
+}
+
+/// What is wrong with a server's certificate, in the words that OpenSSL has for it and playbooks look for.
+fn certificate_problem(said: &str) -> Option<String> {
+    let (_, problem) = said.split_once("invalid peer certificate: ")?;
+    let name = problem.strip_prefix("certificate not valid for name \"").and_then(|rest| rest.split_once('"'));
+    Some(match name {
+        Some((name, _)) => format!("certificate verify failed: Hostname mismatch, certificate is not valid for '{name}' ({problem})"),
+        None => format!("certificate verify failed: {problem}"),
+    })
+}
+
+/// Asks from this machine, whatever the method.
+///
+/// # Errors
+/// An address that is none, nobody who answers, or an answer that cannot be read.
+pub fn ask(request: &Request) -> Result<Response, Trouble> {
     let clean = without_password(&request.url);
     let uri: Uri = clean.parse().map_err(|e| format!("{clean:?} is not an address: {e}"))?;
     let config = ureq::Agent::config_builder()
@@ -220,7 +256,7 @@ pub fn ask(request: &Request) -> Result<Response, String> {
         reason: answer.status().canonical_reason().unwrap_or_default().to_string(),
         url: answer.get_uri().to_string(),
         headers: headers.collect(),
-        body: answer.body_mut().with_config().limit(LIMIT).read_to_vec().map_err(words)?,
+        body: answer.body_mut().with_config().limit(LIMIT).read_to_vec().map_err(|e| Trouble::Broken { url: clean, why: words(e) })?,
     })
 }
 
@@ -295,5 +331,33 @@ mod tests {
         assert_eq!(without_password("http://host/x"), "http://host/x");
         assert_eq!(login_in("http://me:p%40ss@host/"), Some(("me".into(), "p@ss".into())));
         assert_eq!(login_in("http://host/a:b@c"), None);
+    }
+
+    #[test]
+    fn certificates_are_refused_in_known_words() {
+        let said = "io: invalid peer certificate: certificate not valid for name \"a.example\"; certificate is only valid for DnsName(\"b.example\")";
+        let words = certificate_problem(said).unwrap();
+        assert!(words.starts_with("certificate verify failed: Hostname mismatch, certificate is not valid for 'a.example' ("), "{words}");
+        let words = certificate_problem("invalid peer certificate: UnknownIssuer");
+        assert_eq!(words.as_deref(), Some("certificate verify failed: UnknownIssuer"));
+        assert_eq!(certificate_problem("connection refused"), None);
+    }
+
+    #[test]
+    fn an_answer_that_ends_early_is_no_answer() {
+        use std::io::{Read, Write};
+        for answer in ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhel", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhel"]
+        {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            let trouble = ask(&Request { use_proxy: false, ..Request::get(&url) }).unwrap_err().to_string();
+            assert!(trouble.starts_with(&format!("HTTP Error while fetching {url}: Incomplete read, ")), "{trouble}");
+            server.join().unwrap();
+        }
     }
 }

@@ -48,7 +48,10 @@ fn fetched(request: &Request<'_>, address: &str) -> Result<Vec<u8>, Error> {
         agent: text("http_agent")?.unwrap_or_else(|| "ansible-httpget".into()),
         ..web::Request::get(address)
     };
-    let answer = web::ask(&asked).map_err(|why| failed(format!("<urlopen error {why}>")))?;
+    let answer = web::ask(&asked).map_err(|trouble| match trouble {
+        web::Trouble::Request(why) => failed(format!("<urlopen error {why}>")),
+        broken @ web::Trouble::Broken { .. } => failed(broken.to_string()),
+    })?;
     match answer.status {
         Some(status) if status >= 300 => {
             let address = web::without_password(address);
