@@ -301,7 +301,12 @@ pub fn refuse_unknown(module: &str, given: &Map, declared: &[Argument]) -> Resul
         let key = key.to_string();
         if !names().any(|n| n == key) {
             let hint = nearest(&key, names()).map(|n| format!("did you mean `{n}`?"));
-            let hint = hint.or_else(|| Some(format!("it takes: {}", declared.iter().map(|a| a.name).collect::<Vec<_>>().join(", "))));
+            let hint = hint.or_else(|| {
+                Some(format!(
+                    "it takes: {}",
+                    declared.iter().map(|a| a.name).filter(|name| !name.starts_with('_')).collect::<Vec<_>>().join(", ")
+                ))
+            });
             let familiar = Some(unsupported(module, given, declared));
             return Err(ArgumentError { message: format!("`{module}` has no argument `{key}`"), argument: Some(key), hint, familiar });
         }

@@ -177,8 +177,10 @@ fn place(args: &Args, host: &mut Host, member: Member, strip: usize) -> Result<(
     if let Some(owner) = member.owner.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
         own(host, &mut desired, owner)?;
     }
-    if desired.mode.is_none() && !matches!(member.kind, Kind::Link(_)) {
-        desired.mode = Some(Mode::Bits(member.mode));
+    if !matches!(member.kind, Kind::Link(_)) {
+        // What a symbolic mode leaves open is as in the archive.
+        let bits = desired.mode.as_ref().map(|mode| mode.apply(member.mode, member.kind == Kind::Directory, 0o022));
+        desired.mode = Some(Mode::Bits(bits.unwrap_or(member.mode)));
     }
     desired.entry = Some(match member.kind {
         Kind::Directory => Entry::Directory,
@@ -221,6 +223,14 @@ mod tests {
 
     fn archive() -> Vec<u8> {
         tarball(&[("top/", "", 0o755), ("top/bin/", "", 0o755), ("top/bin/run", "#!", 0o755), ("top/README", "hi", 0o644)])
+    }
+
+    #[test]
+    fn a_symbolic_mode_changes_that_of_the_archive() {
+        let mut bench = Bench::new();
+        let blob = bench.blob(&archive());
+        bench.law(&MODULE, json!({"src": "a.tar", "_blob": blob, "dest": "/scratch", "mode": "u+rwX,g-r,o="}));
+        assert_eq!(bench.tree(), ["top/ 710", "top/README 600 hi", "top/bin/ 710", "top/bin/run 710 #!"]);
     }
 
     #[test]

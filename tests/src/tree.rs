@@ -43,6 +43,14 @@ impl State {
         State(self.0.into_iter().map(untimed).collect())
     }
 
+    /// What changed, a line each with what is there now: `+` new, `-` gone, `~` other.
+    pub fn changes(&self, after: &State) -> Vec<String> {
+        let gone = self.0.keys().filter(|k| !after.0.contains_key(*k)).map(|k| format!("- {k}"));
+        let now = after.0.iter().filter(|(k, now)| self.0.get(*k) != Some(now));
+        let now = now.map(|(k, now)| format!("{} {k}: {now}", if self.0.contains_key(k) { '~' } else { '+' }));
+        gone.chain(now).collect()
+    }
+
     /// What differs, a line each: `+` new, `-` gone, `~` other.
     pub fn difference(&self, after: &State) -> Vec<String> {
         let gone = self.0.keys().filter(|k| !after.0.contains_key(*k)).map(|k| format!("- {k}"));

@@ -14,7 +14,7 @@ const PEER: &str = "ansible-core==2.19.14";
 const PACKAGES: [&str; 3] = ["python3", "python3-apt", "cron"];
 
 /// What only one of the two leaves behind: its own files.
-const OWN: [&str; 3] = ["root/.ansible", "root/.cache", "var/lib/engine"];
+const OWN: [&str; 3] = ["/.ansible", "/.cache", "/var/lib/engine"];
 
 /// Compares what ansible-core and engine make of hosts.
 #[derive(Parser)]
@@ -46,17 +46,22 @@ fn run(cli: &Cli) -> Result<usize, Failure> {
     let mut different = 0;
     let playbooks = playbooks(&cli.playbooks)?;
     for playbook in &playbooks {
-        let before = [0, 1].map(|host| State::of(&hosts, host, &OWN).lasting());
+        let before = [0, 1].map(|host| State::of(&hosts, host, &[]).lasting());
         let name = playbook.file_stem().unwrap_or_default().to_string_lossy();
         let ansible = apply(Command::new(&ansible).arg("-i").arg(&inventories[0]), playbook, &home)?;
         let engine = apply(Command::new(built("engine")).args(["apply", "--yes", "-i"]).arg(&inventories[1]), playbook, &home)?;
-        let after = [0, 1].map(|host| State::of(&hosts, host, &OWN).lasting());
-        let [by_ansible, by_engine] = [0, 1].map(|host: usize| before[host].difference(&after[host]));
+        let after = [0, 1].map(|host| State::of(&hosts, host, &[]).lasting());
+        let [by_ansible, by_engine] = [0, 1].map(|host: usize| {
+            let mut changes = before[host].changes(&after[host]);
+            changes.retain(|line| !OWN.iter().any(|own| line.contains(own)));
+            changes
+        });
         let mut lines: Vec<String> =
             by_ansible.iter().filter(|line| !by_engine.contains(line)).map(|l| format!("  ansible-core: {l}")).collect();
         lines.extend(by_engine.iter().filter(|line| !by_ansible.contains(line)).map(|l| format!("  engine:       {l}")));
-        lines.extend(contents(&hosts, &after));
-        if ansible.0 != engine.0 {
+        lines.extend(contents(&hosts, &lines));
+        // What neither can do compares nothing.
+        if !ansible.0 || !engine.0 {
             lines.push(format!("  ansible-core {}, engine {}\n{}\n{}", said(ansible.0), said(engine.0), ansible.1, engine.1));
         }
         match lines.is_empty() {
@@ -75,16 +80,17 @@ fn said(success: bool) -> &'static str {
     if success { "succeeds" } else { "fails" }
 }
 
-/// The texts below /srv that differ between the hosts, for people.
-fn contents(hosts: &Hosts, after: &[State; 2]) -> Vec<String> {
-    let differing = after[0].difference(&after[1]);
-    let paths = differing.iter().filter_map(|line| line.strip_prefix("~ ")?.split(": ").next()).filter(|path| path.starts_with("/srv/"));
-    paths
+/// The texts below /srv and /var/spool that differ between the hosts, for people.
+fn contents(hosts: &Hosts, lines: &[String]) -> Vec<String> {
+    let start = |line: &str| line.find("/srv/").or_else(|| line.find("/var/spool/"));
+    let paths = lines.iter().filter_map(|line| Some(&line[start(line)?..line.rfind(": ")?]));
+    let paths: std::collections::BTreeSet<&str> = paths.collect();
+    let text = |path: &str, host| std::fs::read(hosts.root(host).join(path.trim_start_matches('/'))).unwrap_or_default();
+    let differing = paths.into_iter().filter(|path| text(path, 0) != text(path, 1));
+    differing
         .flat_map(|path| {
-            [("ansible-core", 0), ("engine", 1)].map(|(who, host)| {
-                let text = std::fs::read(hosts.root(host).join(path.trim_start_matches('/'))).unwrap_or_default();
-                format!("    {path} by {who}:\n{}", String::from_utf8_lossy(&text))
-            })
+            let shown = |host| String::from_utf8_lossy(&text(path, host)).into_owned();
+            [format!("    {path} by ansible-core:\n{}", shown(0)), format!("    {path} by engine:\n{}", shown(1))]
         })
         .collect()
 }

@@ -238,6 +238,10 @@ pub(super) fn distribution(release: &HashMap<String, String>, debian_version: Op
 
 fn lsb(facts: &mut Facts, release: &HashMap<String, String>) {
     let own = parse_os_release(&read("/etc/lsb-release"));
+    // As elsewhere, these are the words of the LSB's own program or file.
+    if own.is_empty() && !["/usr/bin/lsb_release", "/bin/lsb_release"].iter().any(|path| std::path::Path::new(path).exists()) {
+        return put(facts, "lsb", Map::new());
+    }
     let known = DISTRIBUTIONS.iter().find(|(id, ..)| release.get("ID").is_some_and(|i| i == id));
     let mut map = Map::new();
     let first = |a: &str, b: &str| own.get(a).or_else(|| release.get(b)).cloned();

@@ -8,7 +8,7 @@ pub(super) fn gather(facts: &mut Facts) {
     put(facts, "virtualization_type", kind);
     put(facts, "virtualization_role", role);
     let mut guest = if role == "guest" { vec![kind] } else { vec![] };
-    if ["docker", "podman", "lxc", "systemd-nspawn"].contains(&kind) {
+    if ["docker", "podman", "lxc"].contains(&kind) {
         guest.push("container");
     }
     // A machine may be a guest and hold others at once.
@@ -32,7 +32,6 @@ fn detect() -> (&'static str, &'static str) {
         Some("lxc") | Some("lxc-libvirt") => return ("lxc", "guest"),
         Some("podman") => return ("podman", "guest"),
         Some("docker") => return ("docker", "guest"),
-        Some("systemd-nspawn") => return ("systemd-nspawn", "guest"),
         Some(_) => return ("container", "guest"),
         None => {}
     }
