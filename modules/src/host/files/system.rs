@@ -161,7 +161,10 @@ fn random() -> u32 {
 }
 
 /// Writes a file: old or new content stands at `path` at every moment, never a mixture, and never with wrong permissions.
+///
+/// A device is not replaced: a file in the place of `/dev/null` breaks the whole host.
 pub(super) fn write(path: &Path, content: &[u8], attributes: &Attributes) -> io::Result<()> {
+    refuse_device(path)?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let mut temporary = Temporary::beside(directory, &name)?;
@@ -177,6 +180,14 @@ pub(super) fn write(path: &Path, content: &[u8], attributes: &Attributes) -> io:
     temporary.rename(path)?;
     sync_later(directory);
     Ok(())
+}
+
+fn refuse_device(path: &Path) -> io::Result<()> {
+    let is_device = |kind: fs::FileType| kind.is_char_device() || kind.is_block_device();
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if is_device(metadata.file_type()) => Err(io::Error::other("it is a device, which no file may replace")),
+        _ => Ok(()),
+    }
 }
 
 /// Gives a file the access control list of the one whose place it takes, where that has one and the file system keeps them.
@@ -251,6 +262,7 @@ pub(super) fn make_hard_link(path: &Path, source: &Path) -> io::Result<()> {
 
 fn put(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
+    refuse_device(path)?;
     match make(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         other => return other,

@@ -105,6 +105,24 @@ fn a_file_comes_changes_and_goes() {
 }
 
 #[test]
+fn a_device_is_not_replaced() {
+    let dir = scratch();
+    let path = dir.path().join("null");
+    // Only root makes devices.
+    let mode = rustix::fs::Mode::from_raw_mode(0o666);
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::CharacterDevice, mode, rustix::fs::makedev(1, 3));
+    if !rustix::process::geteuid().is_root() {
+        return assert!(made.is_err());
+    }
+    made.expect("a device");
+    for desired in [file("text"), entry(Entry::Link("elsewhere".into()))] {
+        let why = message(host(true).files().converge(&path, &Desired { follow: false, ..desired }));
+        assert!(why.contains("device"), "{why}");
+    }
+    assert!(std::os::unix::fs::FileTypeExt::is_char_device(&fs::symlink_metadata(&path).expect("there").file_type()));
+}
+
+#[test]
 fn content_by_hash_is_fetched_only_when_it_differs() {
     let dir = scratch();
     let path = dir.path().join("f");
