@@ -274,7 +274,9 @@ fn notify(at: &At<'_>, for_hosts: &[Arc<str>]) -> Result<()> {
 /// of equal names again the one listed last.
 fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
     let handlers = crate::vars::read(&at.batch.handlers);
-    let (mut by_name, mut listening): (Option<(usize, _)>, Vec<(usize, Option<String>, _)>) = (None, Vec::new());
+    let mut by_name: Option<(usize, _)> = None;
+    // By their own names; those without one all run.
+    let mut listening: Vec<(Option<String>, usize, _)> = Vec::new();
     for (number, handler) in handlers.iter().enumerate() {
         let Some(task) = handler.step.task() else { continue };
         let role = handler.step.context.role.as_ref();
@@ -283,21 +285,19 @@ fn handlers_named(at: &At<'_>, name: &str) -> Vec<usize> {
             own == name || role.is_some_and(|r| full(&r.name) || full(short_name(&r.name)))
         };
         let (own, owner) = (handler_name(at, task, &handler.step), role.map(Arc::as_ptr));
-        if own.as_ref().is_some_and(|own| said(own)) {
-            if by_name.is_none_or(|(_, other)| other != owner) {
-                by_name = Some((number, owner));
-            }
+        if own.as_ref().is_some_and(|own| said(own)) && by_name.is_none_or(|(_, other)| other != owner) {
+            by_name = Some((number, owner));
         }
         let topics = task.listen.iter().flat_map(|node| node.as_list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec));
         if topics.filter_map(|topic| topic.as_str().map(str::to_string)).any(|topic| said(&topic)) {
-            match listening.iter_mut().find(|(_, name, _)| own.is_some() && *name == own) {
+            match listening.iter_mut().find(|(name, ..)| own.is_some() && *name == own) {
                 Some((_, _, other)) if *other == owner => {}
-                Some(same) => *same = (number, own, owner),
-                None => listening.push((number, own, owner)),
+                Some(same) => *same = (own, number, owner),
+                None => listening.push((own, number, owner)),
             }
         }
     }
-    by_name.map(|(number, _)| number).into_iter().chain(listening.into_iter().map(|(number, ..)| number)).collect()
+    by_name.map(|(number, _)| number).into_iter().chain(listening.into_iter().map(|(_, number, _)| number)).collect()
 }
 
 /// A handler's rendered name. One that cannot be rendered can be notified only by what it listens to.
